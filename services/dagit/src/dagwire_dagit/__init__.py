@@ -1,0 +1,1 @@
+"""The dagit service of Dagwire."""

@@ -1,0 +1,1 @@
+"""The eventstore service of Dagwire."""

@@ -1,0 +1,1 @@
+"""The standalone service of Dagwire."""

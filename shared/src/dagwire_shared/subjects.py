@@ -1,0 +1,77 @@
+"""Subjects: where each message goes. Built only from checked identifiers; no I/O.
+
+One subject of ``DAGWIRE_EVENTS`` has one writer: the launcher writes ``launch``, the run worker ``run``,
+``step``, ``data``, ``log`` and ``engine``, the scheduler ``tick``. A writer that lost an acknowledgement can
+therefore tell from the subject's last message what was accepted (ADR 0003).
+"""
+
+from enum import StrEnum
+from typing import Final
+
+from dagwire_shared.errors import InvalidIdentifierError
+from dagwire_shared.ids import RunId, check_run_id, key_hash
+
+ROOT: Final = "dagwire.v1"
+"""The version of the bus is in every subject."""
+
+SHARDS: Final = "0123456789abcdef"
+"""A run's shard is the first hex digit of its id, so consumers can split the work and keep each run's order."""
+
+
+class Kind(StrEnum):
+    """The family of an event: the last token of its subject."""
+
+    LAUNCH = "launch"
+    RUN = "run"
+    STEP = "step"
+    DATA = "data"
+    LOG = "log"
+    ENGINE = "engine"
+    TICK = "tick"
+
+
+def request_subject(key: str) -> str:
+    """Return the subject on which the run request with this idempotency key is published."""
+    return f"{ROOT}.request.{key_hash(key)}"
+
+
+def queue_subject(run_id: RunId) -> str:
+    """Return the subject under which a run waits to be launched."""
+    return f"{ROOT}.queue.{check_run_id(run_id)}"
+
+
+def control_subject(run_id: RunId) -> str:
+    """Return the subject of orders to one run."""
+    return f"{ROOT}.control.{check_run_id(run_id)}"
+
+
+def event_subject(aggregate: str, kind: Kind) -> str:
+    """Return the subject of an event of this kind about a run or a schedule (by its id)."""
+    return f"{ROOT}.event.{shard_of(aggregate)}.{aggregate}.{kind}"
+
+
+def event_filter(aggregate: str) -> str:
+    """Return the subject filter that matches every event about one run or schedule."""
+    return f"{ROOT}.event.{shard_of(aggregate)}.{aggregate}.*"
+
+
+def shard_filter(shard: str) -> str:
+    """Return the subject filter that matches every event of one shard (a hex digit)."""
+    if len(shard) != 1 or shard not in SHARDS:
+        raise InvalidIdentifierError(f"{shard!r} is not a shard: it is one of {SHARDS}")
+    return f"{ROOT}.event.{shard}.>"
+
+
+def kind_filter(kind: Kind) -> str:
+    """Return the subject filter that matches every event of one kind, of any run."""
+    return f"{ROOT}.event.*.*.{kind}"
+
+
+def dead_subject(stream: str) -> str:
+    """Return the subject under which messages of ``stream`` that nobody could handle are kept."""
+    return f"{ROOT}.dead.{stream}"
+
+
+def shard_of(aggregate: str) -> str:
+    """Return the shard of a run's or a schedule's id."""
+    return check_run_id(aggregate)[0]
