@@ -104,7 +104,7 @@ def encode(
 def event_message(
     event: Event,
     *,
-    id: str,
+    id: str,  # noqa: A002 -- the CloudEvents attribute's name
     source: str,
     subject: str,
     time: datetime,

@@ -17,6 +17,12 @@ ROOT: Final = "dagwire.v1"
 SHARDS: Final = "0123456789abcdef"
 """A run's shard is the first hex digit of its id, so consumers can split the work and keep each run's order."""
 
+STORED_SIGNAL: Final = f"{ROOT}.signal.stored"
+"""The event store notifies here after each commit: ``{"epoch": 1, "shards": {"a": 4711}}``."""
+
+KNOWN_QUESTION: Final = f"{ROOT}.ask.known"
+"""The event store answers here whether a run id (the body) was ever recorded: ``1`` or ``0``."""
+
 
 class Kind(StrEnum):
     """The family of an event: the last token of its subject."""

@@ -11,7 +11,7 @@ from dagwire_shared.subjects import Kind
 
 
 class RunStarted(EventBase):
-    """A worker has taken the run: the first event on the run's ``run`` subject, and the fence against a second worker."""
+    """A worker has taken the run: the first event on its ``run`` subject, and the fence against a second worker."""
 
     TYPE: ClassVar[str] = "dagwire.run.started"
     KIND: ClassVar[Kind] = Kind.RUN
