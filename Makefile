@@ -66,6 +66,9 @@ verify: install ## Regenerate what is generated and committed; fail if it differ
 	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && \
 	  $(MAKE) --no-print-directory protos PROTOC_OUT="$$scratch" >/dev/null && touch "$$scratch/dagwire_protos/__init__.py" && \
 	  diff -r -x __pycache__ "$$scratch" protos/gen || { echo "protos/gen is stale: run 'make protos' and commit it"; exit 1; }
+	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && $(RUN) python docs/generate.py "$$scratch" && \
+	  for page in $$(ls "$$scratch"); do diff "$$scratch/$$page" docs/reference/$$page \
+	  || { echo "docs/reference/$$page is stale: run 'make docs' and commit it"; exit 1; }; done
 
 unit: install ## Only the fast tests.
 	$(RUN) pytest -q tests/unit tests/conformance $(PYTEST)
@@ -86,7 +89,7 @@ protos: install ## Generate protos/gen from the .proto files.
 	  $$(cd protos/dagwire && find . -name '*.proto' | sed 's#^\./#dagwire_protos/#' | sort)
 
 docs: install ## Generate docs/reference from the code.
-	$(RUN) python -m dagwire_shared.asyncapi > docs/reference/asyncapi.yaml
+	$(RUN) python docs/generate.py
 
 fmt: install ## Format the code.
 	$(RUN) ruff check --fix --silent || true
