@@ -1,0 +1,5 @@
+"""hub"""
+
+
+class Hub:
+    epoch: int | None = None

@@ -1,0 +1,4 @@
+"""launches"""
+
+
+class Launches: ...

@@ -1,0 +1,4 @@
+"""schedules"""
+
+
+class Schedules: ...
