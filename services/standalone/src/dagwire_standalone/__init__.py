@@ -1,1 +1,1 @@
-"""The standalone service of Dagwire."""
+"""``dagwire up``: every part of Dagwire on one machine, with an embedded NATS server and PostgreSQL."""
