@@ -1,10 +1,12 @@
 """Finds user code by its pointer and collects what it defines. No gRPC, no server: run workers use it too."""
 
-from dagwire.code.collection import collect
-from dagwire.code.errors import CodeLoadError, DefinitionNotFoundError, describe_exception
+from dagwire.code.collection import IMPLICIT_REPOSITORY, collect
+from dagwire.code.errors import DefinitionNotFoundError, describe_exception, load_error
 from dagwire.code.loader import Code, CodeLoader, load
+from dagwire.errors import CodeLoadError
 
 __all__ = [
+    "IMPLICIT_REPOSITORY",
     "Code",
     "CodeLoadError",
     "CodeLoader",
@@ -12,4 +14,5 @@ __all__ = [
     "collect",
     "describe_exception",
     "load",
+    "load_error",
 ]

@@ -5,7 +5,7 @@ from types import ModuleType
 from typing import Final, TypeVar
 
 from dagwire import Definitions, JobDefinition, RepositoryDefinition, ScheduleDefinition
-from dagwire.code.errors import CodeLoadError
+from dagwire.code.errors import load_error
 
 IMPLICIT_REPOSITORY: Final = "__repository__"
 """The name of the repository of a module that declares none."""
@@ -30,7 +30,7 @@ def collect(module: ModuleType, *, attribute: str | None, place: str) -> dict[st
     values = list({id(value): value for value in vars(module).values()}.values())
     found = [value for value in values if isinstance(value, _SERVED)]
     if not found:
-        raise CodeLoadError(
+        raise load_error(
             f"{place} defines nothing to serve: it needs {_EXPECTED} at its top level"
             + (" (a package serves what its __init__.py holds)" if hasattr(module, "__path__") else "")
         )
@@ -46,11 +46,11 @@ def _attribute(module: ModuleType, attribute: str, place: str) -> object:
         try:
             value = getattr(value, part)
         except AttributeError:
-            raise CodeLoadError(
+            raise load_error(
                 f"{place} has no attribute {attribute!r}; it could serve {_listed(_candidates(module))}"
             ) from None
     if not isinstance(value, _SERVED):
-        raise CodeLoadError(
+        raise load_error(
             f"{attribute!r} of {place} is {_kind(value)}, expected {_EXPECTED};"
             f" it could serve {_listed(_candidates(module))}"
         )
@@ -83,7 +83,7 @@ def _by_name(items: Iterable[_Named], what: str, place: str) -> Mapping[str, _Na
     named: dict[str, _Named] = {}
     for item in items:
         if item.name in named:
-            raise CodeLoadError(f"{place} defines two {what} named {item.name!r}: rename one of them")
+            raise load_error(f"{place} defines two {what} named {item.name!r}: rename one of them")
         named[item.name] = item
     return named
 

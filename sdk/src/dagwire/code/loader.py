@@ -17,7 +17,8 @@ from dagwire_shared.records import CodePointer
 
 from dagwire import JobDefinition, RepositoryDefinition, ScheduleDefinition
 from dagwire.code.collection import IMPLICIT_REPOSITORY, collect
-from dagwire.code.errors import CodeLoadError, DefinitionNotFoundError
+from dagwire.code.errors import DefinitionNotFoundError, load_error
+from dagwire.errors import CodeLoadError
 
 _NEVER_PURGED: Final = frozenset({"dagwire", "dagwire_shared", "dagwire_protos", "__main__"})
 _INSTALLED: Final = frozenset({"site-packages", "dist-packages"})
@@ -65,7 +66,7 @@ def load(pointer: CodePointer) -> Code:
     code imports as it runs.
 
     Raises:
-        CodeLoadError: the code was not found, failed to import, or serves nothing; its ``info`` has the
+        CodeLoadError: the code was not found, failed to import, or serves nothing; its ``error`` has the
             user's frames and the chain of causes.
     """
     return CodeLoader(pointer).load()
@@ -97,9 +98,8 @@ class CodeLoader:
         except CodeLoadError:
             raise
         except (Exception, SystemExit) as error:
-            raise CodeLoadError(
-                f"{place} could not be imported: {_brief(error)}{_hint(error, self._pointer)}"
-            ) from error
+            message = f"{place} could not be imported: {_brief(error)}{_hint(error, self._pointer)}"
+            raise load_error(message, error) from error
 
     def _forget(self) -> None:
         for name, module in list(sys.modules.items()):
@@ -140,16 +140,16 @@ def _put_first(folder: str) -> None:
 def _import(pointer: CodePointer, place: str) -> ModuleType:
     working = Path(pointer.working_directory)
     if not working.is_dir():
-        raise CodeLoadError(f"the working directory {working} does not exist")
+        raise load_error(f"the working directory {working} does not exist")
     if pointer.python_file is not None:
         return _import_file(_file(pointer.python_file, working), place)
     name = pointer.module_name or pointer.package_name
     if name is None:
-        raise CodeLoadError("nothing to load: name a python file, a module or a package")
+        raise load_error("nothing to load: name a python file, a module or a package")
     _check_exists(name, place, working)
     module = importlib.import_module(name)
     if pointer.package_name is not None and not hasattr(module, "__path__"):
-        raise CodeLoadError(f"{place} is a module, not a package: name it as a module (-m {name})")
+        raise load_error(f"{place} is a module, not a package: name it as a module (-m {name})")
     return module
 
 
@@ -162,10 +162,10 @@ def _check_exists(name: str, place: str, working: Path) -> None:
     except ModuleNotFoundError:
         found = None  # the parent is a module, not a package
     except ValueError:
-        raise CodeLoadError(f"{place} cannot be imported by that name: write it like package.module") from None
+        raise load_error(f"{place} cannot be imported by that name: write it like package.module") from None
     if found is None:
         hint = "a file is named with -f" if name.endswith(".py") else "-d names another working directory"
-        raise CodeLoadError(
+        raise load_error(
             f"{place} was not found in the working directory {working.resolve()}"
             f" nor among the installed packages; {hint}"
         )
@@ -183,9 +183,9 @@ def _parents(name: str) -> Iterator[str]:
 
 def _import_file(file: Path, place: str) -> ModuleType:
     if file.is_dir():
-        raise CodeLoadError(f"{place} is a folder: -f takes a python file, --package-name a package")
+        raise load_error(f"{place} is a folder: -f takes a python file, --package-name a package")
     if not file.exists():
-        raise CodeLoadError(f"{place} does not exist" + (f" (looked for {file})" if str(file) not in place else ""))
+        raise load_error(f"{place} does not exist" + (f" (looked for {file})" if str(file) not in place else ""))
     name = file.stem
     if _imports_as(name, file):
         return importlib.import_module(name)
@@ -207,7 +207,7 @@ def _import_under(name: str, file: Path) -> ModuleType:
     loader = importlib.machinery.SourceFileLoader(name, str(file))
     spec = importlib.util.spec_from_file_location(name, file, loader=loader)
     if spec is None:  # pragma: no cover -- an explicit loader always gives a spec
-        raise CodeLoadError(f"file {file} cannot be imported")
+        raise load_error(f"file {file} cannot be imported")
     module = importlib.util.module_from_spec(spec)
     # Registered first, as `import` does: dataclasses and pickle look the module up by name.
     sys.modules[name] = module
