@@ -55,7 +55,7 @@ def test_a_directory_in_use_is_refused_with_the_process_that_uses_it(tmp_path):
         done = up("-f", str(REPO), "--directory", str(tmp_path / "data"), cwd=tmp_path)
         assert done.returncode == 1
         assert "is in use by another `dagwire up`" in done.stderr
-        assert str(standalone._process.pid) in done.stderr
+        assert str(standalone.pid) in done.stderr
     finally:
         standalone.stop()
 

@@ -160,7 +160,7 @@ def test_ctrl_c_stops_every_process_and_the_next_start_finds_the_history(tmp_pat
     assert "chatty succeeded" in standalone.output
     with standalone.client() as client:
         (before,) = client.get("/api/v1/runs").json()["runs"]
-        processes = psutil.Process(standalone._process.pid).children(recursive=True)
+        processes = psutil.Process(standalone.pid).children(recursive=True)
     assert standalone.stop() == 0
     assert not [process for process in processes if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
     standalone.start()

@@ -79,8 +79,9 @@ class Standalone:
         self._process.wait(10)
 
     @property
-    def running(self) -> bool:
-        return self._process is not None and self._process.poll() is None
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
 
     def pids(self, word: str) -> list[int]:
         """The process ids of the parts whose command line holds ``word``."""
