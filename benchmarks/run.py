@@ -24,7 +24,7 @@ import psutil
 import psycopg
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-from support.standalone import Standalone, feed, follow_to_end  # noqa: E402 -- the tests' harness is ours too
+from support.standalone import Standalone, feed, follow_to_end
 
 REPO = Path(__file__).parent / "repo.py"
 MIB = 2**20
@@ -151,7 +151,7 @@ def name_of(process: psutil.Process) -> str:
     words = process.cmdline()
     if "postgres" in process.name():
         return "postgres"
-    if len(words) > 2 and words[1] == "-m":  # noqa: PLR2004 -- python -m name
+    if len(words) > 2 and words[1] == "-m":
         return " ".join(words[2:5]) if words[2] == "dagwire.cli" else words[2]
     return process.name()
 
