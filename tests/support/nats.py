@@ -66,7 +66,7 @@ class NatsServer:
         store = json.dumps(str(self.directory / "store"))
         settings.write_text(f"listen: 127.0.0.1:{self.port}\njetstream {{ store_dir: {store} }}\n{self.config}\n")
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
+            self._process = subprocess.Popen(  # noqa: ASYNC220 # belongs to no event loop: module fixtures keep it
                 [nats_server_binary(), "-c", settings], stdout=log, stderr=log, stdin=subprocess.DEVNULL
             )
         try:

@@ -1,0 +1,105 @@
+"""Creates the streams and the state bucket on a server, and brings their settings in line. Run by many at once."""
+
+import logging
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+
+from dagwire_shared.errors import BusError
+from dagwire_shared.jetstream import api
+from dagwire_shared.jetstream.adapter import JetStreamBus
+from dagwire_shared.jetstream.state import PREFIX, STREAM
+from dagwire_shared.jetstream.streams import EPOCH, JetStreamStreams
+from dagwire_shared.streams import STREAMS, Stream
+
+log = logging.getLogger(__name__)
+
+_TRIES: Final = 5
+_MINUTES_2_NS: Final = 120 * 1_000_000_000
+
+
+async def provision(bus: JetStreamBus, *, replicas: int = 1) -> None:
+    """Create what is missing and update what drifted. Any number of processes may do so at once.
+
+    Raises:
+        BusError: the server has no JetStream, is too old, or a stream has settings that cannot be changed.
+        BusUnavailableError: no answer before the deadline.
+    """
+    for stream in STREAMS:
+        await _ensure(bus.streams, stream.name, stream_settings(stream, replicas=replicas))
+    await _ensure(bus.streams, STREAM, bucket_settings(replicas=replicas))
+
+
+def stream_settings(stream: Stream, *, replicas: int) -> dict[str, Any]:
+    """Return the settings of a stream in the words of the JetStream API."""
+    per_subject = stream.max_messages_per_subject
+    return {
+        "name": stream.name,
+        "description": stream.purpose,
+        "subjects": [stream.subject],
+        "retention": "limits",
+        "storage": "file",
+        "num_replicas": replicas,
+        "max_age": api.nanoseconds(stream.max_age) if stream.max_age else 0,
+        "max_msgs_per_subject": per_subject or -1,
+        "discard": "new" if stream.refuse_when_full else "old",
+        "discard_new_per_subject": stream.refuse_when_subject_is_full,
+        "duplicate_window": api.nanoseconds(stream.duplicate_window),
+        "allow_direct": True,
+        "allow_atomic": not stream.refuse_when_subject_is_full,
+    }
+
+
+def bucket_settings(*, replicas: int) -> dict[str, Any]:
+    """Return the settings of the state bucket: those that NATS gives a key-value bucket with a history of one."""
+    return {
+        "name": STREAM,
+        "description": "Switches, cursors, leases and code locations.",
+        "subjects": [f"{PREFIX}>"],
+        "retention": "limits",
+        "storage": "file",
+        "num_replicas": replicas,
+        "max_msgs_per_subject": 1,
+        "discard": "new",
+        "duplicate_window": _MINUTES_2_NS,
+        "allow_rollup_hdrs": True,
+        "deny_delete": True,
+        "allow_direct": True,
+    }
+
+
+async def _ensure(streams: JetStreamStreams, name: str, wanted: Mapping[str, Any]) -> None:
+    answer = await streams.ask(f"STREAM.INFO.{name}", None)
+    for _ in range(_TRIES):
+        if answer.error is None:
+            await _align(streams, name, wanted, answer.content["config"])
+            return
+        if answer.error.err_code != api.ERR_STREAM_NOT_FOUND:
+            break
+        fresh = {**wanted, "metadata": {EPOCH: str(int(time.time()))}}
+        created = await streams.ask(f"STREAM.CREATE.{name}", fresh)
+        if created.error is None:
+            log.info("stream created", extra={"stream": name})
+            return
+        if created.error.err_code != api.ERR_STREAM_EXISTS:
+            answer = created
+            break
+        answer = await streams.ask(f"STREAM.INFO.{name}", None)
+    raise BusError(f"stream {name} cannot be created: {answer.error}; Dagwire needs NATS 2.12 or newer with JetStream")
+
+
+async def _align(streams: JetStreamStreams, name: str, wanted: Mapping[str, Any], found: Mapping[str, Any]) -> None:
+    drift = {key: value for key, value in wanted.items() if _differs(value, found.get(key))}
+    if not drift:
+        return
+    answer = await streams.ask(f"STREAM.UPDATE.{name}", {**found, **drift})
+    if answer.error is not None:
+        raise BusError(
+            f"stream {name} has settings that cannot be changed ({', '.join(sorted(drift))}): {answer.error}; "
+            "export what it holds and delete it, then start again"
+        )
+    log.info("stream updated", extra={"stream": name, "settings": sorted(drift)})
+
+
+def _differs(wanted: object, found: object) -> bool:
+    return bool(wanted != found and not (found is None and wanted in (False, 0)))
