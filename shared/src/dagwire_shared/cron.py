@@ -172,7 +172,7 @@ def _explain(fault: str, fields: str) -> str:
         return fault
     parts = fields.split()
     text = parts[list(_RANGES).index(name) - (_SIX - len(parts))]
-    return f"the {name} field {text!r} is wrong: it takes {_RANGES[name]}, lists, ranges and steps of them, or *"
+    return f"the {name} field {text!r} is wrong: it takes {_RANGES[name]}; lists, rising ranges and steps of them; or *"
 
 
 @lru_cache(maxsize=1024)
