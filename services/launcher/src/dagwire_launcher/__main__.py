@@ -1,0 +1,29 @@
+"""``python -m dagwire_launcher``: builds the launcher from its settings and runs it."""
+
+from datetime import timedelta
+
+from dagwire_shared.jetstream import connect
+from dagwire_shared.process import run_service
+
+from dagwire_launcher.instance import instance_name
+from dagwire_launcher.process import ProcessBackend
+from dagwire_launcher.service import Launcher, Policy
+from dagwire_launcher.settings import Settings
+
+
+async def main(settings: Settings) -> None:
+    """Run the launcher until it is told to stop."""
+    policy = Policy(
+        limits=settings.limits,
+        max_concurrent_runs=settings.max_concurrent_runs,
+        location_patience=timedelta(seconds=settings.location_patience_seconds),
+        end_workers_on_stop=settings.end_workers_on_stop,
+    )
+    backend = ProcessBackend(settings.process)
+    with instance_name(settings.directory) as holder:
+        async with connect(settings.nats_url, name="dagwire-launcher") as bus:
+            await Launcher(bus, backend, policy, holder=holder).run()
+
+
+if __name__ == "__main__":
+    run_service("dagwire-launcher", Settings, main)

@@ -1,0 +1,91 @@
+"""The backend port: who creates run workers, watches them and ends them. No I/O here.
+
+The words fit a local process as well as a Kubernetes Job: a worker's name follows from its run id, so that creating
+it twice makes one; what was created before this launcher started is found again by ``workers``.
+"""
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from dagwire_shared.ids import RunId
+from dagwire_shared.records import CodeLocation
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerOrder:
+    """What a worker is created from."""
+
+    run_id: RunId
+    message: bytes
+    """The ``LaunchRun`` message as it stands on the queue."""
+    location: CodeLocation
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A worker that was created, living or ended."""
+
+    run_id: RunId
+    name: str
+    """What the backend calls it."""
+    created: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerEnd:
+    """How a worker ended, as far as the backend knows."""
+
+    code: int | None = None
+    """Its exit code; None when a signal ended it, or nobody knows."""
+    signal: int | None = None
+    pid: int | None = None
+    """The process id under which it spoke, if the backend knows it."""
+    reason: str = ""
+    """What else is known, as a sentence for people: out of memory, evicted."""
+    output: str = ""
+    """The last lines that it wrote."""
+
+
+class Backend(Protocol):
+    """Where run workers live."""
+
+    @property
+    def name(self) -> str:
+        """What its workers are said to run on: ``process``, ``kubernetes``."""
+        ...
+
+    def open(self) -> AbstractAsyncContextManager[None]:
+        """Keep house (bounded outputs, old leftovers) while the context is open."""
+        ...
+
+    async def create(self, order: WorkerOrder) -> Worker:
+        """Create the worker of a run; if it was created before, return that one, be it living or ended.
+
+        Raises:
+            LaunchRefusedError: it cannot be created, and asking again would not help.
+            BackendUnavailableError: whether it was created is unknown; ask again.
+        """
+        ...
+
+    async def workers(self) -> Sequence[Worker]:
+        """Return every worker that was created and not released, living or ended.
+
+        Raises:
+            BackendUnavailableError: the backend could not be asked.
+        """
+        ...
+
+    async def end_of(self, run_id: RunId) -> WorkerEnd:
+        """Wait until the worker of a run has ended, and return how. At once if it has, or if there is none."""
+        ...
+
+    async def stop(self, run_id: RunId, *, force: bool) -> None:
+        """Tell a worker to end (it may clean up), or with ``force`` end it and all that it started. Does not wait."""
+        ...
+
+    async def release(self, run_id: RunId) -> None:
+        """Say that the end of this worker is settled: what is left of it may be removed in time."""
+        ...

@@ -1,0 +1,172 @@
+"""Follows the queue and starts what is due: the acting launcher's work.
+
+The queue is held in memory; what decides is read again right before a worker is created. A crash between any
+two steps leaves the message on the queue, and the next launcher meets the same worker.
+"""
+
+import asyncio
+import logging
+from typing import Final
+
+from dagwire_shared.bus import Delivery, Streams
+from dagwire_shared.commands import LaunchRun
+from dagwire_shared.errors import BusUnavailableError, ConflictError, MalformedMessageError, PermissionDeniedError
+from dagwire_shared.events import FailureCause, RunDropped, RunLaunched, RunLost, RunQueued
+from dagwire_shared.ids import RunId
+from dagwire_shared.streams import QUEUE
+
+from dagwire_launcher.admission import queued, unknown_location
+from dagwire_launcher.backend import Backend, Worker, WorkerOrder
+from dagwire_launcher.errors import BackendUnavailableError, LaunchRefusedError
+from dagwire_launcher.facts import Said
+from dagwire_launcher.ledger import LaunchEvent, Ledger
+from dagwire_launcher.locations import Locations
+from dagwire_launcher.locks import RunLocks
+from dagwire_launcher.queue import Waiting, next_to_start, read_waiting
+from dagwire_launcher.watch import Watch
+
+log = logging.getLogger(__name__)
+
+LAUNCHES_AT_ONCE: Final = 4
+"""How many workers are being created at the same time."""
+
+_AGAIN_SECONDS: Final = 1.0
+_AGAIN_LATER_SECONDS: Final = 10.0
+
+
+class Dispatcher:
+    """Starts waiting runs in their order, within the limit."""
+
+    def __init__(
+        self,
+        streams: Streams,
+        ledger: Ledger,
+        locations: Locations,
+        *,
+        backend: Backend,
+        locks: RunLocks,
+        limit: int,
+    ) -> None:
+        self._streams = streams
+        self._ledger = ledger
+        self._locations = locations
+        self._backend = backend
+        self._locks = locks
+        self._limit = limit
+        self._waiting: dict[RunId, Waiting] = {}
+        self._starting: set[RunId] = set()
+        self._wake = asyncio.Event()
+        self._gate = asyncio.Semaphore(LAUNCHES_AT_ONCE)
+
+    def wake(self) -> None:
+        """Say that a worker ended, so that another run may start."""
+        self._wake.set()
+
+    async def run(self, watch: Watch) -> None:
+        """Start runs without end; stopped and started again as the lease goes and comes."""
+        self._waiting.clear()
+        self._starting.clear()
+        read = asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._follow(read))
+            # Not before all of the queue is known: the first runs to start are those that rank first.
+            await read.wait()
+            while True:
+                self._wake.clear()
+                for waiting in self._due(watch):
+                    self._starting.add(waiting.order.run_id)
+                    group.create_task(self._start(waiting, watch))
+                await self._wake.wait()
+
+    def _due(self, watch: Watch) -> list[Waiting]:
+        idle = [waiting for run_id, waiting in self._waiting.items() if run_id not in self._starting]
+        return next_to_start(idle, occupied=len(self._starting | watch.living), limit=self._limit)
+
+    async def _follow(self, read: asyncio.Event) -> None:
+        async for batch in self._streams.follow(QUEUE):
+            for delivery in batch.deliveries:
+                await self._keep(delivery)
+            if batch.caught_up and not read.is_set():
+                log.info("queue read", extra={"waiting": len(self._waiting)})
+                read.set()
+            self._wake.set()
+
+    async def _keep(self, delivery: Delivery) -> None:
+        try:
+            waiting = read_waiting(delivery)
+        except MalformedMessageError as error:
+            await self._ledger.bury(delivery, str(error))
+            await self._streams.remove(QUEUE, delivery.sequence)
+        else:
+            self._waiting[waiting.order.run_id] = waiting
+
+    async def _start(self, waiting: Waiting, watch: Watch) -> None:
+        run_id = waiting.order.run_id
+        try:
+            async with self._locks.holding(run_id):
+                await self._launch(waiting, watch)
+                await self._streams.remove(QUEUE, waiting.sequence)
+            self._waiting.pop(run_id, None)
+        except ConflictError:
+            log.info("run changed while it was launched", extra={"run_id": run_id})
+        except (BusUnavailableError, BackendUnavailableError) as error:
+            log.warning("run is launched later", extra={"run_id": run_id, "cause": str(error)})
+            await asyncio.sleep(_AGAIN_SECONDS)
+        except PermissionDeniedError:
+            raise  # the launcher's credential is wrong, not the run
+        except Exception:  # one run must not stop the others
+            log.exception("run cannot be launched", extra={"run_id": run_id})
+            await asyncio.sleep(_AGAIN_LATER_SECONDS)
+        finally:
+            self._starting.discard(run_id)
+            self._wake.set()
+
+    async def _launch(self, waiting: Waiting, watch: Watch) -> None:
+        """Give a run its worker, or its end. Returns when nothing more is to be done with its queue message.
+
+        Raises:
+            ConflictError: somebody said something about the run meanwhile: decide again.
+        """
+        order = waiting.order
+        last, canceled, location = await asyncio.gather(
+            self._ledger.launch(order.run_id),
+            self._ledger.cancel_order(order.run_id),
+            self._locations.find(order.request.location),
+        )
+        last = last or await self._record_again(order)
+        if not isinstance(last.event, RunQueued):
+            return
+        if canceled is not None:
+            await self._say(order, RunDropped(requested_by=canceled.requested_by), last)
+        elif location is None:
+            await self._say(order, unknown_location(order.request), last)
+        else:
+            try:
+                async with self._gate:
+                    worker = await self._backend.create(WorkerOrder(order.run_id, waiting.body, location))
+            except LaunchRefusedError as error:
+                await self._say(order, RunLost(cause=FailureCause.LAUNCH_REFUSED, message=str(error)), last)
+                return
+            watch.add(worker)
+            await self._announce(order, worker, last, watch)
+
+    async def _record_again(self, order: LaunchRun) -> Said:
+        """Record a run that the event stream has forgotten: it waited for longer than the stream keeps events."""
+        event = queued(order.request)
+        sequence = await self._ledger.say(order.run_id, event, after=0)
+        return Said(event, sequence, order.request.key_time)
+
+    async def _announce(self, order: LaunchRun, worker: Worker, last: Said, watch: Watch) -> None:
+        event = RunLaunched(backend=self._backend.name, worker=worker.name)
+        try:
+            await self._say(order, event, last)
+        except ConflictError:
+            watch.nudge(order.run_id)  # it may be for nothing by now
+            raise
+
+    async def _say(self, order: LaunchRun, event: LaunchEvent, last: Said) -> None:
+        await self._ledger.say(order.run_id, event, after=last.sequence, traceparent=last.traceparent)
+        log.info(
+            "run launched" if isinstance(event, RunLaunched) else "run not launched",
+            extra={"run_id": order.run_id, "event": event.TYPE},
+        )

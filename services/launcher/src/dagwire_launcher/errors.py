@@ -1,0 +1,26 @@
+"""The launcher's errors. Each docstring says what happens next.
+
+DagwireError
+├── RequestRefusedError        a request that can never become a run
+└── BackendError
+    ├── LaunchRefusedError     the backend will not start this worker, however often it is asked
+    └── BackendUnavailableError  the backend could not be asked
+"""
+
+from dagwire_shared.errors import DagwireError
+
+
+class RequestRefusedError(DagwireError):
+    """The request goes to the dead letters with this message as its cause."""
+
+
+class BackendError(DagwireError):
+    """The backend did not do what was asked."""
+
+
+class LaunchRefusedError(BackendError):
+    """The run is lost with this message as its cause: correct what the message names, and request a new run."""
+
+
+class BackendUnavailableError(BackendError):
+    """The run stays in the queue and is tried again."""

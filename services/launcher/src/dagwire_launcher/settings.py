@@ -1,0 +1,81 @@
+"""The launcher's settings: environment variables that begin with ``DAGWIRE_LAUNCHER_``."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Literal
+
+from dagwire_shared.settings import ServiceSettings
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from dagwire_launcher.endings import Limits
+from dagwire_launcher.process import ProcessSettings
+
+
+class Settings(ServiceSettings):
+    """What the launcher needs to know."""
+
+    model_config = SettingsConfigDict(env_prefix="DAGWIRE_LAUNCHER_")
+
+    nats_url: str = "nats://127.0.0.1:4222"
+    """The NATS server, with the launcher's credential."""
+
+    worker_nats_url: str | None = None
+    """The NATS server as run workers reach it, with their credential; unset: the launcher's own."""
+
+    backend: Literal["process"] = "process"
+    """Where run workers live: ``process`` makes each a process of this machine."""
+
+    directory: Path = Path(".dagwire/runs")
+    """Process backend: where each run has a directory for its launch message, its output and its files."""
+
+    max_concurrent_runs: int = Field(default=10, ge=0)
+    """How many runs may have a worker at the same time; the others wait in the queue. 0 holds all of them."""
+
+    start_timeout_seconds: float = Field(default=300, gt=0)
+    """How long a worker may take from its creation to its first event, in seconds; then its run is lost."""
+
+    cancel_grace_seconds: float = Field(default=30, ge=0)
+    """How long a worker may take to end a canceled run by itself, in seconds; then it gets a SIGTERM."""
+
+    stop_grace_seconds: float = Field(default=10, ge=0)
+    """How long a worker may take to end after a SIGTERM, in seconds; then it is killed."""
+
+    leave_grace_seconds: float = Field(default=60, ge=0)
+    """How long a worker's process may live on after its run has ended, in seconds; then it is killed."""
+
+    location_patience_seconds: float = Field(default=20, ge=0)
+    """How long a request waits for its code location to load, in seconds; then its run is lost."""
+
+    output_bytes: int = Field(default=1024 * 1024, ge=4096)
+    """Process backend: a worker's output file is cut to its last lines when it grows beyond this many bytes."""
+
+    keep_runs: int = Field(default=1000, ge=0)
+    """Process backend: how many directories of ended runs are kept; older ones are removed."""
+
+    keep_days: float = Field(default=14, ge=0)
+    """Process backend: for how many days the directory of an ended run is kept."""
+
+    end_workers_on_stop: bool = False
+    """Whether run workers are told to end when the launcher is: their runs are canceled. Otherwise they live on."""
+
+    @property
+    def limits(self) -> Limits:
+        """How long workers are waited for."""
+        return Limits(
+            start=timedelta(seconds=self.start_timeout_seconds),
+            cancel=timedelta(seconds=self.cancel_grace_seconds),
+            stop=timedelta(seconds=self.stop_grace_seconds),
+            leave=timedelta(seconds=self.leave_grace_seconds),
+        )
+
+    @property
+    def process(self) -> ProcessSettings:
+        """What the process backend needs to know."""
+        return ProcessSettings(
+            directory=self.directory,
+            nats_url=self.worker_nats_url or self.nats_url,
+            output_bytes=self.output_bytes,
+            keep_runs=self.keep_runs,
+            keep_for=timedelta(days=self.keep_days),
+        )
