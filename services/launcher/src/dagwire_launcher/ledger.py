@@ -14,7 +14,7 @@ from dagwire_shared.bus import Delivery, Message, Streams
 from dagwire_shared.commands import CancelRun
 from dagwire_shared.envelope import decode, event_message
 from dagwire_shared.errors import MalformedMessageError
-from dagwire_shared.events import Event, RunCanceling, RunDropped, RunLaunched, RunLost, RunQueued
+from dagwire_shared.events import RunCanceling, RunDropped, RunLaunched, RunLost, RunQueued
 from dagwire_shared.ids import RunId
 from dagwire_shared.model import utc_now
 from dagwire_shared.streams import CONTROL, EVENTS

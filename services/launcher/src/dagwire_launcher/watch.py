@@ -5,7 +5,8 @@ It does so for every worker that this launcher created or found, whether it is t
 
 import asyncio
 import logging
-from collections.abc import Callable, Set as AbstractSet
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 from typing import Final
 
