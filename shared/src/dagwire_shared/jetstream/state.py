@@ -1,34 +1,22 @@
 """The state bucket on JetStream: a NATS key-value bucket, written by compare-and-set."""
 
-import re
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Final
 from uuid import uuid4
 
 from dagwire_shared.bus import Delivery, Entry, Message
-from dagwire_shared.errors import BusError, ConflictError
+from dagwire_shared.errors import ConflictError
 from dagwire_shared.jetstream.connection import Connection
 from dagwire_shared.jetstream.follower import Follower
 from dagwire_shared.jetstream.streams import JetStreamStreams
+from dagwire_shared.records import check_key
 from dagwire_shared.streams import STATE_BUCKET
 
 STREAM: Final = f"KV_{STATE_BUCKET}"
 PREFIX: Final = f"$KV.{STATE_BUCKET}."
 OPERATION: Final = "KV-Operation"
 _DELETIONS: Final = frozenset({"DEL", "PURGE"})
-_KEY: Final = re.compile(r"[-/_=a-zA-Z0-9]+(\.[-/_=a-zA-Z0-9]+)*")
-
-
-def check_key(key: str) -> str:
-    """Return a key that the bucket can hold.
-
-    Raises:
-        BusError: it cannot.
-    """
-    if _KEY.fullmatch(key) is None:
-        raise BusError(f"{key!r} cannot be a key: use letters, digits, '-', '_', '/', '=' and single dots between them")
-    return key
 
 
 class JetStreamState:
