@@ -1,0 +1,7 @@
+"""Execution: runs a job's steps and says what happens as events. It knows no bus and no server."""
+
+from dagwire.context import RunInfo
+from dagwire.execute.cancellation import RunCancellation
+from dagwire.execute.run import execute_run
+
+__all__ = ["RunCancellation", "RunInfo", "execute_run"]

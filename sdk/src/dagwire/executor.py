@@ -1,0 +1,45 @@
+"""Which executor runs a job's steps, and what it can be told. How they run them is ``execute``'s business."""
+
+import os
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from pydantic import Field, TypeAdapter
+
+from dagwire.config.model import Config
+
+
+class MultiprocessConfig(Config):
+    """What the multiprocess executor can be told: ``{"execution": {"config": {"max_concurrent": 4}}}``."""
+
+    max_concurrent: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=0)
+    """How many steps run at once; 0 means as many as there are processors."""
+    start_method: Literal["forkserver", "spawn"] = "forkserver"
+    """How step processes start: forked from a server that has imported the code, or each from nothing."""
+
+
+@dataclass(frozen=True)
+class ExecutorDefinition:
+    """An executor by name, with its own defaults."""
+
+    name: Literal["in_process", "multiprocess"]
+    config_type: type[Config] | None = None
+    defaults: tuple[tuple[str, Any], ...] = ()
+
+    @property
+    def adapter(self) -> TypeAdapter[Any] | None:
+        """What validates its config; None if it takes none."""
+        return None if self.config_type is None else TypeAdapter(self.config_type)
+
+    def configured(self, config: dict[str, Any]) -> "ExecutorDefinition":
+        """Return it with other defaults: ``multiprocess_executor.configured({"max_concurrent": 2})``."""
+        if self.config_type is not None:
+            self.config_type.model_validate(config)
+        return ExecutorDefinition(self.name, self.config_type, tuple({**dict(self.defaults), **config}.items()))
+
+
+in_process_executor: Final = ExecutorDefinition("in_process")
+"""Steps run one after the other in the run's own process. The default."""
+
+multiprocess_executor: Final = ExecutorDefinition("multiprocess", MultiprocessConfig)
+"""Each step runs in a process of its own, independent ones at once."""
