@@ -1,12 +1,11 @@
 """Finds user code by its pointer and collects what it defines. No gRPC, no server: run workers use it too."""
 
-from dagwire.code.collection import IMPLICIT_REPOSITORY, collect
+from dagwire.code.collection import collect
 from dagwire.code.errors import DefinitionNotFoundError, describe_exception, load_error
 from dagwire.code.loader import Code, CodeLoader, load
 from dagwire.errors import CodeLoadError
 
 __all__ = [
-    "IMPLICIT_REPOSITORY",
     "Code",
     "CodeLoadError",
     "CodeLoader",

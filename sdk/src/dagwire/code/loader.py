@@ -15,10 +15,12 @@ from typing import Final, TypeVar
 
 from dagwire_shared.records import CodePointer
 
-from dagwire import JobDefinition, RepositoryDefinition, ScheduleDefinition
-from dagwire.code.collection import IMPLICIT_REPOSITORY, collect
+from dagwire.code.collection import collect
 from dagwire.code.errors import DefinitionNotFoundError, load_error
 from dagwire.errors import CodeLoadError
+from dagwire.job import JobDefinition
+from dagwire.repository import DEFAULT_REPOSITORY, RepositoryDefinition
+from dagwire.schedule import ScheduleDefinition
 
 _NEVER_PURGED: Final = frozenset({"dagwire", "dagwire_shared", "dagwire_protos", "__main__"})
 _INSTALLED: Final = frozenset({"site-packages", "dist-packages"})
@@ -253,7 +255,7 @@ def _named(values: Mapping[str, _Value], name: str, what: str, place: str) -> _V
 
 
 def _place(repository: str) -> str:
-    return "this code location" if repository == IMPLICIT_REPOSITORY else f"repository {repository!r}"
+    return "this code location" if repository == DEFAULT_REPOSITORY else f"repository {repository!r}"
 
 
 def _brief(error: BaseException) -> str:

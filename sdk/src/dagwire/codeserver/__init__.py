@@ -1,0 +1,1 @@
+"""The code server: answers questions about user code over gRPC. It runs no jobs."""
