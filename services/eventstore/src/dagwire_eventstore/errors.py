@@ -1,0 +1,31 @@
+"""What ends the event store or one of its commands. Each message says what happened and what to do.
+
+DagwireError
+└── EventStoreError
+    ├── DatabaseUnavailableError  PostgreSQL does not answer; the bus keeps what comes in
+    ├── MigrationError      the tables cannot be brought up to date
+    ├── StreamBehindError   the bus is older than what is stored
+    └── ProgressLostError   the database is older than what was stored; reading starts again from there
+"""
+
+from dagwire_shared.errors import DagwireError
+
+
+class EventStoreError(DagwireError):
+    """Do what the message says."""
+
+
+class DatabaseUnavailableError(EventStoreError):
+    """Start PostgreSQL, or correct its address."""
+
+
+class MigrationError(EventStoreError):
+    """Correct the database's address, rights or roles, then start again."""
+
+
+class StreamBehindError(EventStoreError):
+    """Point the event store at the bus it belongs to, or raise the stream's epoch as the message says."""
+
+
+class ProgressLostError(EventStoreError):
+    """Nothing to do: the event store reads the stream again from where the database stands."""

@@ -1,0 +1,1 @@
+"""The database's history: Alembic runs ``versions/`` in order, started by ``dagwire_eventstore.schema`` alone."""
