@@ -160,6 +160,8 @@ class Entry:
     value: bytes | None
     """None: the key was deleted."""
     revision: int
+    time: datetime | None = None
+    """When the server stored it, by the server's clock; None: not told."""
 
 
 class State(Protocol):

@@ -24,7 +24,6 @@ tested over every IANA zone (ADR 0009 compares the libraries).
 import difflib
 import heapq
 import re
-from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -132,13 +131,24 @@ def next_tick(expressions: Sequence[str], timezone: str | None, after: datetime)
 
 def previous_tick(expressions: Sequence[str], timezone: str | None, before: datetime) -> datetime | None:
     """Return the last tick at or before ``before``; None when there was none for fifty years."""
-    look, through = _FIRST_LOOK, before
-    while look < _LONGEST_LOOK:
-        newest = deque(ticks_between(expressions, timezone, after=before - look, through=through), maxlen=1)
-        if newest:
-            return newest[0]
-        through, look = before - look, look * 4
-    return None
+    found = latest_ticks(expressions, timezone, after=before - _LONGEST_LOOK, through=before, limit=1)
+    return found[0] if found else None
+
+
+def latest_ticks(
+    expressions: Sequence[str], timezone: str | None, *, after: datetime, through: datetime, limit: int
+) -> list[datetime]:
+    """Return the last ``limit`` ticks after ``after``, up to and including ``through``, oldest first.
+
+    Looks back from the end, so that a long range of frequent ticks costs no more than a short one.
+    """
+    found: list[datetime] = []
+    look, end = _FIRST_LOOK, through
+    while len(found) < limit and end > after:
+        start = max(after, end - look)
+        found = list(ticks_between(expressions, timezone, after=start, through=end)) + found
+        end, look = start, look * 2
+    return found[-limit:] if limit else []
 
 
 @lru_cache(maxsize=4096)

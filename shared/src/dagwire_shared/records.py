@@ -49,10 +49,20 @@ class ScheduleSwitch(Model):
 
 
 class ScheduleCursor(Model):
-    """How far a schedule has been evaluated."""
+    """How far a schedule has been evaluated, and under which rule. Written by the scheduler alone."""
 
     evaluated_through: Utc
-    """The nominal time of the newest tick that is settled."""
+    """No tick up to here will happen any more: it is settled, or it was before the schedule ran under this rule."""
+    begun: Utc | None = None
+    """The tick that is being evaluated. It is finished whatever the catch-up policy says of others."""
+    active: bool = True
+    """False: the schedule was seen switched off, or gone from its code."""
+    cron_schedules: list[str] = Field(default_factory=list)
+    execution_timezone: str = ""
+    """With ``cron_schedules`` the rule under which it ran; under another one it begins anew."""
+    location: str = ""
+    repository: str = ""
+    schedule: str = ""
 
 
 class Lease(Model):

@@ -8,6 +8,7 @@ import pytest
 from dagwire_shared.cron import (
     InvalidCronError,
     check,
+    latest_ticks,
     next_tick,
     previous_tick,
     ticks_after,
@@ -181,3 +182,15 @@ def test_hourly_or_faster_keeps_its_pace_through_both_changes(expression, night)
 
 def test_every_other_hour_is_not_hourly_and_loses_no_local_time():
     assert local("Europe/Berlin", "0 */2 * * *", "2026-03-29 00:00", 3) == ["03-29 03:00", "03-29 04:00", "03-29 06:00"]
+
+
+def test_the_latest_ticks_of_a_long_range_are_found_from_its_end():
+    through = utc(2026, 1, 31, 0, 0, 0, 5)
+    found = latest_ticks(["* * * * * *"], None, after=utc(2000, 1, 1), through=through, limit=3)
+    assert found == [utc(2026, 1, 30, 23, 59, 58), utc(2026, 1, 30, 23, 59, 59), utc(2026, 1, 31)]
+
+
+def test_the_latest_ticks_are_all_there_are_when_they_are_few():
+    found = latest_ticks(["@daily"], None, after=utc(2026, 1, 1), through=utc(2026, 1, 3), limit=10)
+    assert found == [utc(2026, 1, 2), utc(2026, 1, 3)]
+    assert latest_ticks(["@daily"], None, after=utc(2026, 1, 3), through=utc(2026, 1, 1), limit=10) == []

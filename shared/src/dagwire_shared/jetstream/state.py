@@ -73,4 +73,6 @@ class JetStreamState:
 
 def _entry(delivery: Delivery) -> Entry:
     deleted = delivery.headers.get(OPERATION) in _DELETIONS or "Nats-Marker-Reason" in delivery.headers
-    return Entry(delivery.subject.removeprefix(PREFIX), None if deleted else delivery.body, delivery.sequence)
+    return Entry(
+        delivery.subject.removeprefix(PREFIX), None if deleted else delivery.body, delivery.sequence, delivery.time
+    )

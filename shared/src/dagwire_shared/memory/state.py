@@ -61,4 +61,4 @@ class MemoryState:
 
 def _entry(delivery: Delivery) -> Entry:
     value = None if _DELETED in delivery.headers else delivery.body
-    return Entry(delivery.subject.removeprefix(STATE_PREFIX), value, delivery.sequence)
+    return Entry(delivery.subject.removeprefix(STATE_PREFIX), value, delivery.sequence, delivery.time)
