@@ -9,7 +9,7 @@ from dagwire_shared.bus import Bus, Consumer, Message
 from dagwire_shared.errors import BusError, ConflictError
 from dagwire_shared.streams import CONTROL, EVENTS, QUEUE, REQUESTS, STREAMS
 from dagwire_shared.subjects import Kind, request_subject
-from support.buses import NOT_LONG, SOON, an_event, bodies, events, read_to_end, subject_of
+from support.buses import NOT_LONG, SOON, an_event, bodies, events, read_to_end, subject_of, take
 
 ROLE = "dagwire.v1.queue.11111111-1111-4111-8111-111111111111"
 
@@ -332,11 +332,9 @@ async def test_an_acknowledged_message_never_comes_again(bus: Bus):
 async def test_what_is_not_acknowledged_comes_again_after_a_while(bus: Bus):
     await bus.streams.publish_all(events(3))
     async with bus.streams.consume(a_consumer(ack_wait=timedelta(seconds=0.3))) as subscription:
-        first = await subscription.batch(10, wait=SOON)
+        first = await take(subscription, 3)
         await subscription.acknowledge([first[1]])
-        again = []
-        while len(again) < 2:
-            again += await subscription.batch(10, wait=SOON)
+        again = await take(subscription, 2)
 
     assert bodies(first) == [0, 1, 2]
     assert not any(one.redelivered for one in first)
@@ -351,13 +349,9 @@ async def test_a_closed_subscription_gives_back_what_it_did_not_acknowledge(bus:
         await subscription.acknowledge(done)
         assert await subscription.batch(10, wait=SOON)
     async with other.streams.consume(a_consumer()) as subscription:
-        found: list[object] = []
-        while len(found) < 50 - len(done):
-            batch = await subscription.batch(100, wait=SOON)
-            assert batch, "given back messages did not come"
-            found += bodies(batch)
+        found = await take(subscription, 50 - len(done))
 
-    assert sorted([*bodies(done), *found]) == list(range(50))
+    assert sorted(bodies([*done, *found])) == list(range(50))
 
 
 async def test_two_processes_share_the_work_of_one_consumer(bus: Bus, other: Bus):
@@ -379,14 +373,14 @@ async def test_two_consumers_each_see_everything(bus: Bus):
     await bus.streams.publish_all(events(5))
     for name in ("one", "two"):
         async with bus.streams.consume(a_consumer(name=name)) as subscription:
-            assert bodies(await subscription.batch(10, wait=SOON)) == [0, 1, 2, 3, 4]
+            assert bodies(await take(subscription, 5)) == [0, 1, 2, 3, 4]
 
 
 async def test_a_delivery_can_be_asked_for_again_later(bus: Bus):
     await bus.streams.publish_all(events(2))
     loop = asyncio.get_running_loop()
     async with bus.streams.consume(a_consumer()) as subscription:
-        first, second = await subscription.batch(10, wait=SOON)
+        first, second = await take(subscription, 2)
         await subscription.acknowledge([second])
         began = loop.time()
         await subscription.retry(first, after=timedelta(seconds=0.3))
@@ -422,12 +416,10 @@ async def test_a_waiting_consumer_gets_a_message_at_once(bus: Bus, other: Bus):
 async def test_a_consumer_gets_no_more_than_it_may_hold_unacknowledged(bus: Bus):
     await bus.streams.publish_all(events(10))
     async with bus.streams.consume(a_consumer(max_unacknowledged=4)) as subscription:
-        held = []
-        while len(held) < 4:
-            held += await subscription.batch(10, wait=SOON)
+        held = await take(subscription, 4)
         assert await subscription.batch(10, wait=NOT_LONG) == []
         await subscription.acknowledge(held)
-        assert bodies(await subscription.batch(2, wait=SOON)) == [4, 5]
+        assert bodies(await take(subscription, 2)) == [4, 5]
 
     assert bodies(held) == [0, 1, 2, 3]
 
@@ -437,9 +429,7 @@ async def test_a_consumer_sees_only_the_subjects_of_its_filters(bus: Bus):
         await bus.streams.publish(an_event(str(kind), kind=kind))
     filters = ["dagwire.v1.event.*.*.run", "dagwire.v1.event.*.*.log"]
     async with bus.streams.consume(a_consumer(subjects=filters)) as subscription:
-        found = []
-        while len(found) < 2:
-            found += bodies(await subscription.batch(10, wait=SOON))
+        found = bodies(await take(subscription, 2))
         assert await subscription.batch(10, wait=NOT_LONG) == []
 
     assert found == ["run", "log"]

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 
-from dagwire_shared.bus import Bus, Delivery, Message
+from dagwire_shared.bus import Bus, Delivery, Message, Subscription
 from dagwire_shared.ids import run_id_for
 from dagwire_shared.jetstream import connect, provision
 from dagwire_shared.memory import MemoryBroker, MemoryBus
@@ -83,4 +83,14 @@ async def read_to_end(bus: Bus, stream: Stream, *, subjects: Sequence[str] = (),
             found += batch.deliveries
             if batch.caught_up:
                 break
+    return found
+
+
+async def take(subscription: Subscription, count: int) -> list[Delivery]:
+    """So many deliveries, in as many batches as they come."""
+    found: list[Delivery] = []
+    while len(found) < count:
+        batch = await subscription.batch(count - len(found), wait=SOON)
+        assert batch, f"only {len(found)} of {count} deliveries came"
+        found += batch
     return found
