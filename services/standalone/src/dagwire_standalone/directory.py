@@ -43,11 +43,6 @@ class Directory:
         return self.root / "storage"
 
     @property
-    def spool(self) -> Path:
-        """Events that workers could not yet publish."""
-        return self.root / "spool"
-
-    @property
     def logs(self) -> Path:
         """One log file per part."""
         return self.root / "logs"
@@ -70,7 +65,7 @@ class Directory:
         """
         try:
             self.root.mkdir(parents=True, exist_ok=True)
-            for part in (self.runs, self.storage, self.spool, self.logs):
+            for part in (self.runs, self.storage, self.logs):
                 part.mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
             raise StandaloneError(

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import yaml
@@ -101,16 +101,19 @@ def event_store(plan: Plan) -> Part:
 
 
 def launcher(plan: Plan) -> Part:
-    """Return the launcher, with the process backend."""
+    """Return the launcher, with the process backend. Its workers end with it when it is asked to stop."""
     settings = {
         "WORKER_NATS_URL": plan.worker_nats,
-        "WORKER_INBOX_PREFIX": nats.WORKER_INBOX,
-        "WORKER_STORAGE_DIRECTORY": str(plan.directory.storage),
-        "WORKER_SPOOL_DIRECTORY": str(plan.directory.spool),
         "DIRECTORY": str(plan.directory.runs),
         "MAX_CONCURRENT_RUNS": str(plan.max_concurrent_runs),
+        "END_WORKERS_ON_STOP": "true",
     }
-    return _service(plan, "launcher", settings)
+    part = _service(plan, "launcher", settings)
+    workers = {
+        "DAGWIRE_WORKER_INBOX_PREFIX": nats.WORKER_INBOX,
+        "DAGWIRE_WORKER_STORAGE_DIRECTORY": str(plan.directory.storage),
+    }
+    return replace(part, environment={**part.environment, **workers}, stop_seconds=20.0)
 
 
 def scheduler(plan: Plan) -> Part:
