@@ -1,30 +1,42 @@
 """The FastAPI application: its routes, and what is laid around them. Dependencies are passed in."""
 
-from typing import Any, Final
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Final
 
-from fastapi import FastAPI
-from fastapi.routing import APIRoute
+from fastapi import FastAPI, Request
 
-from dagwire_dagit.routes import assets, feed, info, jobs, locations, runs, schedules
+from dagwire_dagit import openapi, problems
+from dagwire_dagit.api import create_api
+from dagwire_dagit.permissions import EVERYTHING, Permission
+from dagwire_dagit.security import Guard
+from dagwire_dagit.services import Services
+from dagwire_dagit.site import STATIC, site_router
 
-ROUTERS: Final = (info.router, locations.router, jobs.router, runs.router, schedules.router, assets.router, feed.router)
+LOCAL_HOSTS: Final = ("localhost", "127.0.0.1", "[::1]")
 
-
-def create_api() -> FastAPI:
-    """Return the API's routes without anything behind them: what the OpenAPI document is made from."""
-    api = FastAPI(
-        title="Dagit",
-        summary="The HTTP API of Dagwire.",
-        version="1",
-        docs_url=None,
-        redoc_url=None,
-        openapi_url=None,
-        generate_unique_id_function=_operation_id,
-    )
-    for router in ROUTERS:
-        api.include_router(router)
-    return api
+Grants = Callable[[Request], frozenset[Permission]]
+"""Says what the caller of a request may do."""
 
 
-def _operation_id(route: APIRoute) -> str:
-    return route.name
+def create_app(
+    services: Services,
+    *,
+    allowed_hosts: Iterable[str] = LOCAL_HOSTS,
+    grants: Grants | None = None,
+    static: Path = STATIC,
+) -> FastAPI:
+    """Return the application over these services."""
+    app = create_api()
+    app.include_router(site_router(static))
+    app.state.services = services
+    app.state.document = openapi.text
+    app.state.grants = grants if grants is not None else everything
+    problems.install(app)
+    app.add_middleware(Guard, allowed_hosts=allowed_hosts)
+    return app
+
+
+def everything(_: Request) -> frozenset[Permission]:
+    """Grant everything to everybody: until there are identities, whoever reaches Dagit may use it."""
+    return EVERYTHING

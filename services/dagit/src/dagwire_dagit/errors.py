@@ -5,7 +5,8 @@ ApiError
 ├── ConfigInvalidError      422 config_invalid    the run config does not fit the job, with each place
 ├── UnknownError            404 <what>_unknown    no such run, job, schedule, location …
 ├── ConflictingError        409 run_ended …       the thing is not in the state for this
-├── ForbiddenError          403                   the permission or the origin is missing
+├── ForbiddenError          403 forbidden         the permission is missing
+├── FailedError             502 location_failed   a code server broke over the question
 └── UnavailableError        503 …_unavailable     bus, database or code server away; Retry-After says when
 """
 
@@ -76,6 +77,13 @@ class ForbiddenError(ApiError):
 
     status = 403
     code = "forbidden"
+
+
+class FailedError(ApiError):
+    """Look at the code server's log."""
+
+    status = 502
+    code = "location_failed"
 
 
 class UnavailableError(ApiError):

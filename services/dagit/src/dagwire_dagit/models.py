@@ -5,13 +5,29 @@ The TypeScript types of the web page are generated from these classes by way of 
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Any, Final, Literal
 
 from dagwire_shared.envelope import Envelope
 from dagwire_shared.events import ErrorInfo, FailureCause, Metadata, Origin, RequestedBy
 from dagwire_shared.ids import LocationName, Name, RunId, ScheduleId, Tags
 from dagwire_shared.model import Json
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+_DEEPEST: Final = 64
+
+
+def _check_depth(value: Json) -> Json:
+    level: list[Any] = [value]
+    for _ in range(_DEEPEST):
+        level = [item for part in level for item in (part.values() if isinstance(part, dict) else part)]
+        level = [item for item in level if isinstance(item, dict | list)]
+        if not level:
+            return value
+    raise ValueError(f"it is nested more than {_DEEPEST} levels deep")
+
+
+RunConfig = Annotated[Json, AfterValidator(_check_depth)]
+"""A run config as a client sends it."""
 
 
 class Answer(BaseModel):
@@ -201,7 +217,7 @@ class ConfigRequest(Question):
     """A run config to be checked or planned."""
 
     preset: Name | None = None
-    run_config: Json = Field(default_factory=dict)
+    run_config: RunConfig = Field(default_factory=dict)
     """Laid over the preset's."""
 
 
@@ -235,7 +251,7 @@ class LaunchRequest(Question):
     """May be left out when the location has one repository, or one with this job."""
     job: Name
     preset: Name | None = None
-    run_config: Json = Field(default_factory=dict)
+    run_config: RunConfig = Field(default_factory=dict)
     tags: Tags = Field(default_factory=dict, max_length=64)
 
 

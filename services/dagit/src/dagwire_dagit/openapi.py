@@ -1,20 +1,21 @@
-"""The OpenAPI document: the routes, and the shape of every event they carry. ``python -m dagwire_dagit.openapi`` writes it."""
+"""The OpenAPI document: the routes, and the shape of every event they carry.
+
+``python -m dagwire_dagit.openapi`` writes it to ``services/dagit/openapi.json``; a test tells when that is stale.
+"""
 
 import json
 import sys
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final, Literal
 
 from dagwire_shared.envelope import Envelope
-from dagwire_shared.events import EVENT_TYPES
-from fastapi import FastAPI
-from pydantic import Field, create_model
+from dagwire_shared.events import EVENT_TYPES, Event
+from pydantic import BaseModel, create_model
 from pydantic.json_schema import models_json_schema
 
-from dagwire_dagit.app import create_api
+from dagwire_dagit.api import create_api
 from dagwire_dagit.models import CaughtUp, FeedEvent, Problem
-from dagwire_dagit.permissions import PERMISSION
 
 _REF: Final = "#/components/schemas/{model}"
 TARGET: Final = Path(__file__).parents[2] / "openapi.json"
@@ -22,15 +23,16 @@ TARGET: Final = Path(__file__).parents[2] / "openapi.json"
 
 
 @cache
+def text() -> str:
+    """Return the document as it is committed."""
+    return json.dumps(document(), indent=1, ensure_ascii=False) + "\n"
+
+
 def document() -> dict[str, Any]:
-    """Return the OpenAPI document."""
-    return describe(create_api())
-
-
-def describe(api: FastAPI) -> dict[str, Any]:
-    """Return the document of these routes, with the events and the feed's frames among its schemas."""
+    """Return the OpenAPI document: the routes, each with its permission, and the events among the schemas."""
+    api = create_api()
     openapi = api.openapi()
-    schemas = openapi["components"]["schemas"]
+    schemas: dict[str, Any] = openapi["components"]["schemas"]
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
     schemas.update(_event_schemas())
@@ -38,24 +40,10 @@ def describe(api: FastAPI) -> dict[str, Any]:
     return openapi
 
 
-def text() -> str:
-    """Return the document as it is committed."""
-    return json.dumps(document(), indent=1, ensure_ascii=False) + "\n"
-
-
 def _event_schemas() -> dict[str, Any]:
     """One envelope per known type, joined in ``KnownEvent`` by the type's name; and what the feed sends."""
-    envelopes = [
-        create_model(
-            f"{cls.__name__}Event",
-            __base__=Envelope,
-            __doc__=cls.__doc__,
-            type=(Literal[name], ...),
-            data=(cls, ...),
-        )
-        for name, cls in EVENT_TYPES.items()
-    ]
-    models = [*envelopes, CaughtUp, FeedEvent, Problem]
+    envelopes = [_envelope(name, cls) for name, cls in EVENT_TYPES.items()]
+    models: list[type[BaseModel]] = [*envelopes, CaughtUp, FeedEvent, Problem]
     _, definitions = models_json_schema([(model, "serialization") for model in models], ref_template=_REF)
     schemas: dict[str, Any] = definitions["$defs"]
     schemas["KnownEvent"] = {
@@ -70,6 +58,11 @@ def _event_schemas() -> dict[str, Any]:
         },
     }
     return schemas
+
+
+def _envelope(name: str, cls: type[Event]) -> type[BaseModel]:
+    fields: dict[str, Any] = {"type": (Literal[name], ...), "data": (cls, ...)}
+    return create_model(f"{cls.__name__}Event", __base__=Envelope, __doc__=cls.__doc__, **fields)
 
 
 def main() -> None:

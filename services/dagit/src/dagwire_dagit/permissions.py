@@ -10,9 +10,6 @@ from fastapi import Depends, Request
 
 from dagwire_dagit.errors import ForbiddenError
 
-PERMISSION: Final = "x-dagwire-permission"
-"""The OpenAPI extension under which a route's permission is published."""
-
 
 class Permission(StrEnum):
     """One word per thing that can be granted."""
@@ -26,7 +23,7 @@ class Permission(StrEnum):
     """Start and stop schedules."""
 
 
-ALL: Final = frozenset(Permission)
+EVERYTHING: Final = frozenset(Permission)
 
 
 class Requires:

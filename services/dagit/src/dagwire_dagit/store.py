@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Protocol
 
 from dagwire_shared.ids import RunId, ScheduleId
-from dagwire_shared.subjects import Kind
 
 from dagwire_dagit.cursors import BEGINNING, END, Cursor
 from dagwire_dagit.models import Asset, Run, RunDetail, RunStatus, Tick
@@ -30,7 +29,7 @@ class EventQuery:
 
     aggregate: str | None
     """A run's or a schedule's id; None: of all, and then ``kinds`` are of the life of runs and schedules only."""
-    kinds: Sequence[Kind] = ()
+    kinds: Sequence[str] = ()
     levels: Sequence[str] = ()
     after: Cursor = BEGINNING
     through: Cursor = END

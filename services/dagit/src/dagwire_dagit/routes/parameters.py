@@ -1,6 +1,6 @@
 """What several routes take: the services, checked path and query parameters, who asks."""
 
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 from dagwire_shared.events import RequestedBy
 from dagwire_shared.ids import LocationName, Name, RunIdField
@@ -34,7 +34,9 @@ RunPath = Annotated[RunIdField, Path()]
 PageSize = Annotated[int, Query(ge=1, le=500)]
 EventPageSize = Annotated[int, Query(ge=1, le=5000)]
 
-PROBLEMS = {
+Responses = dict[int | str, dict[str, Any]]
+
+PROBLEMS: Final[Responses] = {
     404: {"model": Problem, "description": "No such thing."},
     422: {"model": Problem, "description": "The request is wrong; ``details`` names each place."},
     503: {"model": Problem, "description": "A part is away; ``Retry-After`` says when to try again."},

@@ -6,12 +6,14 @@ from dagwire_shared.events import LogLevel
 from dagwire_shared.ids import IdempotencyKey, LocationName, Name
 from dagwire_shared.subjects import Kind
 from fastapi import APIRouter, Header, Query, Response
+from pydantic import AwareDatetime
 
 from dagwire_dagit import pages
 from dagwire_dagit.cursors import CursorText
 from dagwire_dagit.models import CancelAccepted, Events, Launched, LaunchRequest, Problem, RunDetail, Runs, RunStatus
 from dagwire_dagit.permissions import Permission, requires
 from dagwire_dagit.routes.parameters import PROBLEMS, EventPageSize, PageSize, Provided, Requester, RunPath
+from dagwire_dagit.store import RunFilter
 
 router = APIRouter(prefix="/api/v1/runs", tags=["runs"], responses=PROBLEMS)
 
@@ -22,18 +24,25 @@ async def launch_run(
     services: Provided,
     requester: Requester,
     idempotency_key: Annotated[IdempotencyKey | None, Header()] = None,
+    idempotency_key_time: Annotated[
+        AwareDatetime | None,
+        Header(description="When the key was made. With it, launching needs no look into the history."),
+    ] = None,
 ) -> Launched:
     """Ask for a run. Accepted means that the stream holds the request: it will run once, whatever happens.
 
     Sent again with the same ``Idempotency-Key``, today or in a month, the answer is the same run. After a 503
     whether the request was accepted is unknown: send it again under the same key.
     """
-    return await services.launches.launch(body, key=idempotency_key, requested_by=requester)
+    return await services.launches.launch(
+        body, key=idempotency_key, key_time=idempotency_key_time, requested_by=requester
+    )
 
 
 @router.get("", dependencies=[requires(Permission.READ)])
-async def list_runs(  # noqa: PLR0913, PLR0917 -- each is a query parameter
+async def list_runs(
     services: Provided,
+    *,
     status: Annotated[list[RunStatus] | None, Query(description="Any of these.")] = None,
     location: LocationName | None = None,
     repository: Name | None = None,
@@ -46,7 +55,7 @@ async def list_runs(  # noqa: PLR0913, PLR0917 -- each is a query parameter
 ) -> Runs:
     """List runs, newest first."""
     tags = pages.parse_tags(tag or (), schedule=schedule)
-    wanted = pages.RunFilter(
+    wanted = RunFilter(
         statuses=status or (), location=location, repository=repository, job=job, tags=tags, requested_by=requested_by
     )
     return await pages.runs_page(services.store, wanted, limit=limit, before=before)

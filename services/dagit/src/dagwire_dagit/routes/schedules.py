@@ -1,17 +1,17 @@
 """Schedules: look at them, start and stop them."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Query
 
 from dagwire_dagit.models import Preview, Problem, Schedule, Ticks
 from dagwire_dagit.permissions import Permission, requires
-from dagwire_dagit.routes.parameters import PROBLEMS, LocationPath, NamePath, PageSize, Provided, Requester
+from dagwire_dagit.routes.parameters import PROBLEMS, LocationPath, NamePath, PageSize, Provided, Requester, Responses
 
 router = APIRouter(prefix="/api/v1/schedules", tags=["schedules"], responses=PROBLEMS)
 
-_SWITCH = {409: {"model": Problem, "description": "Somebody else switched it at the same time."}}
+_SWITCH: Final[Responses] = {409: {"model": Problem, "description": "Somebody else switched it at the same time."}}
 
 
 @router.get("", dependencies=[requires(Permission.READ)])
@@ -20,9 +20,7 @@ async def list_schedules(services: Provided) -> list[Schedule]:
     return await services.schedules.list()
 
 
-@router.post(
-    "/{location}/{repository}/{schedule}/start", dependencies=[requires(Permission.SWITCH)], responses={**_SWITCH}
-)
+@router.post("/{location}/{repository}/{schedule}/start", dependencies=[requires(Permission.SWITCH)], responses=_SWITCH)
 async def start_schedule(
     location: LocationPath, repository: NamePath, schedule: NamePath, services: Provided, requester: Requester
 ) -> Schedule:
@@ -30,9 +28,7 @@ async def start_schedule(
     return await services.schedules.switch(location, repository, schedule, running=True, by=requester)
 
 
-@router.post(
-    "/{location}/{repository}/{schedule}/stop", dependencies=[requires(Permission.SWITCH)], responses={**_SWITCH}
-)
+@router.post("/{location}/{repository}/{schedule}/stop", dependencies=[requires(Permission.SWITCH)], responses=_SWITCH)
 async def stop_schedule(
     location: LocationPath, repository: NamePath, schedule: NamePath, services: Provided, requester: Requester
 ) -> Schedule:

@@ -1,0 +1,45 @@
+"""The process: ``python -m dagwire_dagit``. Puts the parts together and runs them."""
+
+import asyncio
+import logging
+
+from dagwire_shared.jetstream import connect, provision
+from dagwire_shared.locations import Locations, read_workspace
+from dagwire_shared.model import utc_now
+from dagwire_shared.process import run_service
+
+from dagwire_dagit.app import LOCAL_HOSTS, create_app
+from dagwire_dagit.database import Database
+from dagwire_dagit.queries import PostgresStore
+from dagwire_dagit.server import Server, listen
+from dagwire_dagit.services import Services
+from dagwire_dagit.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+async def main(settings: Settings) -> None:
+    """Serve until cancelled."""
+    servers = read_workspace(settings.workspace) if settings.workspace is not None else ()
+    with listen(settings.host, settings.port) as listener:
+        database = Database(settings.database_url.get_secret_value(), statement_seconds=settings.statement_seconds)
+        async with database, connect(settings.nats_url.get_secret_value(), name="dagit") as bus:
+            await provision(bus)
+            services = Services.build(
+                bus=bus,
+                store=PostgresStore(database),
+                locations=Locations(servers),
+                clock=utc_now,
+                ring_bytes=settings.ring_bytes,
+            )
+            app = create_app(services, allowed_hosts=[*LOCAL_HOSTS, settings.host, *settings.allowed_hosts])
+            server = Server(app, before_stop=services.hub.close, stop_seconds=settings.stop_seconds)
+            host, port = listener.getsockname()[:2]
+            log.info("dagit listens", extra={"host": host, "port": port})
+            async with asyncio.TaskGroup() as group:
+                group.create_task(services.run(), name="services")
+                group.create_task(server.run_until_cancelled(listener), name="server")
+
+
+if __name__ == "__main__":
+    run_service("dagit", Settings, main)
