@@ -6,7 +6,7 @@ logs are stored as they came. No I/O.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
@@ -72,12 +72,12 @@ class Dead:
     delivery: Delivery
     cause: str
 
-    def message(self, epoch: int) -> Message:
+    def message(self, epoch: int, *, with_body: bool = True) -> Message:
         """Return what the dead letters keep: the body as it came, the reason beside it."""
         delivery = self.delivery
         return Message(
             subject=dead_subject(delivery.stream),
-            body=delivery.body,
+            body=delivery.body if with_body else b"",
             id=f"{delivery.stream}:{epoch}:{delivery.sequence}",
             headers={
                 CAUSE_HEADER: _printable(self.cause),
@@ -137,6 +137,22 @@ def read_batch(deliveries: Sequence[Delivery], *, epoch: int) -> Batch:
                 if fact is not None:
                     batch.facts.append(fact)
     return batch
+
+
+def split(batch: Batch, cause: str) -> Sequence[Batch]:
+    """Return what to store instead of a batch that PostgreSQL refused: its halves, so as to find the row at fault.
+
+    Of a single event first the projections are given up, then its row; either way it goes to the dead letters. None
+    left: the fault is not in the events.
+    """
+    deliveries = batch.deliveries
+    if len(deliveries) > 1:
+        middle = len(deliveries) // 2
+        return [read_batch(part, epoch=batch.epoch) for part in (deliveries[:middle], deliveries[middle:])]
+    dead = [Dead(deliveries[0], f"PostgreSQL refuses it: {cause}")]
+    if batch.facts:
+        return [replace(batch, facts=[], dead=dead)]
+    return [replace(batch, rows=[], dead=dead)] if batch.rows else []
 
 
 def read_fact(*, epoch: int, seq: int, aggregate: str, time: datetime, envelope: str) -> Fact | None:

@@ -5,7 +5,7 @@ DagwireError
     ├── DatabaseUnavailableError  PostgreSQL does not answer; the bus keeps what comes in
     ├── MigrationError      the tables cannot be brought up to date
     ├── StreamBehindError   the bus is older than what is stored
-    └── ProgressLostError   the database is older than what was stored; reading starts again from there
+    └── OutOfStepError      stream or database moved under a reader; reading starts again from what is stored
 """
 
 from dagwire_shared.errors import DagwireError
@@ -27,5 +27,5 @@ class StreamBehindError(EventStoreError):
     """Point the event store at the bus it belongs to, or raise the stream's epoch as the message says."""
 
 
-class ProgressLostError(EventStoreError):
-    """Nothing to do: the event store reads the stream again from where the database stands."""
+class OutOfStepError(EventStoreError):
+    """Nothing to do: the stream is read again from where the database stands."""

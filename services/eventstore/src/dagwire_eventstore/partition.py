@@ -1,0 +1,129 @@
+"""Stores the events of one partition: reads the stream ahead while PostgreSQL works, commits, then tells who listens.
+
+Nothing is acknowledged to the bus. How far the stream is stored stands in the database, written with the events
+themselves (ADR 0005); after any failure reading begins there again.
+"""
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from dagwire_shared.bus import Bus
+from dagwire_shared.errors import BusError, BusUnavailableError
+from dagwire_shared.streams import EVENTS
+from dagwire_shared.subjects import SHARDS, STORED_SIGNAL, shard_filter
+
+from dagwire_eventstore.batch import Batch, Dead, read_batch, split
+from dagwire_eventstore.database import REFUSED
+from dagwire_eventstore.errors import OutOfStepError
+from dagwire_eventstore.metrics import Metrics
+from dagwire_eventstore.progress import Start, begin
+from dagwire_eventstore.store import Store
+
+log = logging.getLogger(__name__)
+
+_AHEAD: Final = 4
+"""How many read batches may wait for PostgreSQL."""
+_BATCH_BYTES: Final = 16 * 2**20
+"""A transaction is not filled up beyond this."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How much at once, and how often the stream is looked after."""
+
+    batch_size: int
+    watch_seconds: float
+
+
+class Partition:
+    """The events of some shards, on their way from the bus to one ``Store``."""
+
+    def __init__(self, bus: Bus, store: Store, shards: Sequence[str], *, pace: Pace, metrics: Metrics) -> None:
+        self._bus = bus
+        self._store = store
+        self._shards = shards
+        self._pace = pace
+        self._metrics = metrics
+        self._read: asyncio.Queue[Batch] = asyncio.Queue(_AHEAD)
+        self._through = 0
+
+    async def run(self) -> None:
+        """Store events without end.
+
+        Raises:
+            StreamBehindError: the stream is older than what is stored.
+            OutOfStepError: stream or database moved; run anew.
+            BusUnavailableError: the stream's position could not be learned; run anew.
+        """
+        stored = await self._store.progress()
+        start = begin(stored, await self._bus.streams.position(EVENTS))  # after ``stored``, so never behind it
+        self._through = start.after
+        extra = {"shards": "".join(self._shards), "epoch": start.epoch, "after": start.after}
+        log.info("partition opened", extra=extra)
+        if start.expired:
+            log.error("stream forgot events before they were stored", extra={**extra, "sequences": start.expired})
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._read_ahead(start))
+            tasks.create_task(self._write(start.epoch))
+            tasks.create_task(self._watch(start.epoch))
+
+    async def _read_ahead(self, start: Start) -> None:
+        # Without a filter where everything is wanted: that is cheapest for the server.
+        whole = len(self._shards) == len(SHARDS)
+        subjects = () if whole else [shard_filter(shard) for shard in self._shards]
+        async for batch in self._bus.streams.follow(EVENTS, subjects=subjects, after=start.after):
+            if batch.deliveries:
+                self._through = batch.deliveries[-1].sequence
+                await self._read.put(read_batch(batch.deliveries, epoch=start.epoch))
+
+    async def _write(self, epoch: int) -> None:
+        while True:
+            batch = await self._read.get()
+            while len(batch.rows) < self._pace.batch_size and batch.size < _BATCH_BYTES and not self._read.empty():
+                batch.extend(self._read.get_nowait())
+            await self._record(batch)
+            shards = dict.fromkeys(self._shards, batch.through)
+            await self._bus.signals.notify(STORED_SIGNAL, json.dumps({"epoch": epoch, "shards": shards}).encode())
+
+    async def _record(self, batch: Batch) -> None:
+        """Store a batch; what PostgreSQL refuses is found, set aside, and does not hold up the rest."""
+        for dead in batch.dead:  # before the commit: afterwards nobody would read the message again
+            await self._bury(dead, batch.epoch)
+        began = time.perf_counter()
+        try:
+            new = await self._store.commit(batch)
+        except REFUSED as error:
+            parts = split(batch, f"{type(error).__name__}: {error}")
+            if not parts:
+                raise
+            for part in parts:
+                await self._record(part)
+            return
+        self._metrics.batch_stored(events=len(batch.rows), new=new, seconds=time.perf_counter() - began)
+
+    async def _bury(self, dead: Dead, epoch: int) -> None:
+        try:
+            await self._bus.streams.publish(dead.message(epoch))
+        except BusUnavailableError:
+            raise
+        except BusError:  # too large with the headers that say why; its place in the stream tells the rest
+            await self._bus.streams.publish(dead.message(epoch, with_body=False))
+        self._metrics.message_buried()
+        log.warning("message buried", extra={"sequence": dead.delivery.sequence, "cause": dead.cause})
+
+    async def _watch(self, epoch: int) -> None:
+        """Notice that the stream was rebuilt or lost its end, which a reader that only waits would not."""
+        while True:
+            await asyncio.sleep(self._pace.watch_seconds)
+            read = self._through
+            try:
+                position = await self._bus.streams.position(EVENTS)
+            except BusUnavailableError:
+                continue
+            if position.epoch != epoch or position.last < read:
+                raise OutOfStepError(f"the stream {EVENTS.name} was rebuilt or lost its newest messages")
