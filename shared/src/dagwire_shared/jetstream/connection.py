@@ -64,9 +64,12 @@ class Subscribed:
             return
         with contextlib.suppress(nats.errors.Error, TimeoutError, OSError):
             if drain and self._owner.connected:
-                await unbroken(current.drain(), FLUSH_SECONDS)  # type: ignore[no-untyped-call] # nats-py's
-            else:
-                await current.unsubscribe()
+                # Not drain() of nats-py: its ping overtakes its UNSUB, and what comes in between is lost.
+                await current._conn._send_unsubscribe(current._id)  # noqa: SLF001
+                await self._owner.settled()
+                async with asyncio.timeout(FLUSH_SECONDS):
+                    await current._pending_queue.join()  # noqa: SLF001 # until all that came is handled
+            await current.unsubscribe()
 
 
 @dataclass(slots=True)
@@ -340,11 +343,12 @@ class Connection:
         self._subscriptions.pop(id(subscribed), None)
 
     async def settled(self) -> None:
-        """Return when the server has read all that was sent before."""
+        """Return when the server has read all that was sent before, and its answers to it have come."""
         client = self._client
         if client is not None and self.connected:
             with contextlib.suppress(nats.errors.Error, TimeoutError, OSError):
-                await unbroken(client.flush(), FLUSH_SECONDS)
+                await unbroken(client.flush(), FLUSH_SECONDS)  # its ping overtakes what waits to be sent …
+                await unbroken(client.flush(), FLUSH_SECONDS)  # … which this one comes after
 
     async def request(
         self,
