@@ -1,1 +1,1 @@
-"""The scheduler service of Dagwire."""
+"""The scheduler of Dagwire: turns due ticks of schedules into run requests, each exactly once."""

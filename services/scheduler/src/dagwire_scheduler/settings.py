@@ -1,0 +1,48 @@
+"""The scheduler's settings: environment variables that begin with ``DAGWIRE_SCHEDULER_``."""
+
+from datetime import timedelta
+from pathlib import Path
+
+from dagwire_shared.settings import ServiceSettings
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from dagwire_scheduler.policy import Policy
+from dagwire_scheduler.ticks import Limits
+
+
+class Settings(ServiceSettings):
+    """What the scheduler needs to know."""
+
+    model_config = SettingsConfigDict(env_prefix="DAGWIRE_SCHEDULER_")
+
+    nats_url: str = "nats://127.0.0.1:4222"
+    """The NATS server, with the scheduler's credential."""
+
+    workspace: Path = Path("workspace.yaml")
+    """The file that names the code servers."""
+
+    missed_after_seconds: float = Field(default=60, ge=1)
+    """A tick that is this many seconds late when it could first be begun was missed: its catch-up policy decides."""
+
+    catch_up_limit: int = Field(default=100, ge=1)
+    """The most missed ticks of one schedule that happen after all, and the most that are recorded one by one."""
+
+    evaluation_timeout_seconds: float = Field(default=60, gt=0)
+    """How long a schedule's function may take, in seconds; three times in a row longer, and the tick has failed."""
+
+    evaluations_at_once: int = Field(default=50, ge=1)
+    """How many schedules' functions one code location is asked at the same time."""
+
+    standby_seconds: float = Field(default=3, ge=0)
+    """How long a replica without the lease leaves a due tick to the one that has it, in seconds."""
+
+    @property
+    def policy(self) -> Policy:
+        """How ticks are handled."""
+        return Policy(
+            limits=Limits(missed_after=timedelta(seconds=self.missed_after_seconds), catch_up=self.catch_up_limit),
+            evaluation=timedelta(seconds=self.evaluation_timeout_seconds),
+            evaluations_at_once=self.evaluations_at_once,
+            standby=timedelta(seconds=self.standby_seconds),
+        )
