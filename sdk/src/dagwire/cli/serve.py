@@ -1,6 +1,7 @@
 """`dagwire api grpc`: from options and environment to a code server's settings. The server itself: `codeserver`."""
 
 import asyncio
+import logging
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -142,6 +143,7 @@ def serve(
         ready_file=ready_file,
     )
     configure_logging(level=log_level.upper(), log_format=log_format)
+    logging.getLogger("watchfiles").setLevel(logging.WARNING)  # what changed is logged here, with the names
     try:
         asyncio.run(run_server(settings))
     except PortError as error:

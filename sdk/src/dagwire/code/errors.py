@@ -1,5 +1,6 @@
 """What can be wrong with user code, as errors and as text that is safe to show; nothing is loaded here."""
 
+import importlib
 from pathlib import Path
 from typing import Final
 
@@ -9,7 +10,7 @@ from dagwire_shared.events.values import ErrorInfo
 from dagwire.errors import CodeLoadError, error_info
 
 _OWN_FRAME: Final = f'File "{Path(__file__).resolve().parent.parent}'
-_MACHINERY: Final = 'File "<frozen '
+_MACHINERY: Final = ('File "<frozen ', f'File "{importlib.__file__}"')
 
 
 class DefinitionNotFoundError(DagwireError, LookupError):
@@ -31,9 +32,9 @@ def describe_exception(error: BaseException) -> ErrorInfo:
 
 
 def _of_user(info: ErrorInfo, error: BaseException) -> ErrorInfo:
-    hidden: tuple[str, ...] = (_MACHINERY,)
+    hidden: tuple[str, ...] = _MACHINERY
     if isinstance(error, DagwireError | ImportError | SyntaxError | OSError | SystemExit):
-        hidden = (_MACHINERY, _OWN_FRAME)
+        hidden = (*_MACHINERY, _OWN_FRAME)
     stack = [frame for frame in info.stack if not frame.startswith(hidden)]
     cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     described = None if info.cause is None or cause is None else _of_user(info.cause, cause)

@@ -157,6 +157,8 @@ def _import(pointer: CodePointer, place: str) -> ModuleType:
 
 def _check_exists(name: str, place: str, working: Path) -> None:
     """Tell a wrong name from a module that fails: importing the parents may itself run user code."""
+    if name.startswith("."):
+        raise load_error(f"{place} cannot be imported by that name: write it in full, like package.module")
     for parent in _parents(name):
         importlib.import_module(parent)
     try:
@@ -164,7 +166,7 @@ def _check_exists(name: str, place: str, working: Path) -> None:
     except ModuleNotFoundError:
         found = None  # the parent is a module, not a package
     except ValueError:
-        raise load_error(f"{place} cannot be imported by that name: write it like package.module") from None
+        raise load_error(f"{place} cannot be imported by that name: write it in full, like package.module") from None
     if found is None:
         hint = "a file is named with -f" if name.endswith(".py") else "-d names another working directory"
         raise load_error(

@@ -54,6 +54,7 @@ class Definitions:
         self._loader: Final = loader
         self._now: Final = now
         self._current: Loaded | None = None
+        self._loading = asyncio.Lock()
         self._changed = asyncio.Event()
         self._closed = False
 
@@ -65,10 +66,11 @@ class Definitions:
         return self._current
 
     async def reload(self) -> Loaded:
-        """Load the code, afresh if it was loaded before, and tell everybody who follows."""
-        number = 1 if self._current is None else self._current.number + 1
-        loaded = await run_alone("load code", lambda: load_once(self._loader, number, self._now()))
-        self._current = loaded
+        """Load the code, afresh if it was loaded before, and tell everybody who follows. One load at a time."""
+        async with self._loading:
+            number = 1 if self._current is None else self._current.number + 1
+            loaded = await run_alone("load code", lambda: load_once(self._loader, number, self._now()))
+            self._current = loaded
         self._announce()
         if loaded.code is None:
             log.error("code failed to load", extra={"error": loaded.state.load_error.message})

@@ -8,8 +8,8 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Coroutine
-from contextlib import suppress
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -66,24 +66,33 @@ async def serve(settings: CodeServerSettings) -> None:
     health = await _services(server, definitions, settings)
     port = _bind(server, settings.host, settings.port)
     log.info("code server starts", extra={"location": settings.location_name, "port": port})
-    if not await _done_before(stop, definitions.reload()):
-        return
-    await server.start()
-    _announce(settings, port)
-    watching = asyncio.create_task(watch(settings.watch, definitions.reload, stop)) if settings.watch else None
-    try:
-        await stop.wait()
-    finally:
+    async with _watched(settings, definitions, stop):
+        if await _done_before(stop, definitions.reload()):
+            await server.start()
+            _announce(settings, port)
+            await stop.wait()
         log.info("code server stops", extra={"location": settings.location_name})
         if settings.ready_file is not None:
             settings.ready_file.unlink(missing_ok=True)
         await health.enter_graceful_shutdown()
         definitions.close()
         await server.stop(_GRACE_SECONDS)
-        if watching is not None:
-            watching.cancel()
-            with suppress(asyncio.CancelledError):
-                await watching
+
+
+@asynccontextmanager
+async def _watched(settings: CodeServerSettings, definitions: Definitions, stop: asyncio.Event) -> AsyncIterator[None]:
+    """Watch the code from before its first load, so that no edit falls between the two."""
+    if not settings.watch:
+        yield
+        return
+    watching = asyncio.create_task(watch(settings.watch, definitions.reload, stop))
+    await asyncio.sleep(0)  # its first step sets the watch up
+    try:
+        yield
+    finally:
+        watching.cancel()
+        with suppress(asyncio.CancelledError):
+            await watching
 
 
 async def _services(
@@ -152,10 +161,10 @@ def _announce(settings: CodeServerSettings, port: int) -> None:
     """Tell where the server is, on one line of stdout that a program can read, and in the ready file."""
     facts = {"event": "code_server_ready", "host": settings.host, "port": port, "pid": os.getpid()}
     line = json.dumps({**facts, "location": settings.location_name})
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
     if settings.ready_file is not None:
         _write(settings.ready_file, line)
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 def _write(file: Path, line: str) -> None:

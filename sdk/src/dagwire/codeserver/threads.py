@@ -9,6 +9,7 @@ import time
 import traceback
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, Generic, TypeVar
 
 from dagwire_shared.errors import DagwireError
@@ -18,6 +19,7 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 _SLOW_SECONDS: Final = 30.0
+_NOT_USERS: Final = (threading.__file__, str(Path(__file__).resolve().parent.parent), "<frozen ")
 
 
 class UserCodeTimeoutError(DagwireError):
@@ -70,17 +72,19 @@ class UserCode:
         seconds = self._deadline if patience is None else min(self._deadline, patience)
         started = time.monotonic()
         try:
-            await asyncio.wait_for(self._slots.acquire(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._slots.acquire()
         except TimeoutError:
-            message = f"{what} had to wait longer than {seconds:g} s for other user code to end"
+            message = f"{what} had to wait longer than {seconds:.3g} s for other user code to end"
             raise UserCodeTimeoutError(message, []) from None
         outcome: _Outcome[T] = _Outcome()
         ended = asyncio.Event()
         thread = _start(function, outcome, ended, what)
         try:
-            await asyncio.wait_for(ended.wait(), max(0.0, seconds - (time.monotonic() - started)))
+            async with asyncio.timeout(max(0.0, seconds - (time.monotonic() - started))):
+                await ended.wait()
         except TimeoutError:
-            raise UserCodeTimeoutError(f"{what} did not answer within {seconds:g} s", stack_of(thread)) from None
+            raise UserCodeTimeoutError(f"{what} did not answer within {seconds:.3g} s", stack_of(thread)) from None
         finally:
             if not ended.is_set():  # late, or the caller has gone
                 self._overdue[key] = (thread, started)
@@ -102,7 +106,8 @@ async def run_alone(what: str, function: Callable[[], T]) -> T:
     thread = _start(function, outcome, ended, what)
     while not ended.is_set():
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(ended.wait(), _SLOW_SECONDS)
+            async with asyncio.timeout(_SLOW_SECONDS):
+                await ended.wait()
         if not ended.is_set():
             frames = stack_of(thread)
             log.warning("user code is slow", extra={"doing": what, "at": frames[-1] if frames else "unknown"})
@@ -110,11 +115,11 @@ async def run_alone(what: str, function: Callable[[], T]) -> T:
 
 
 def stack_of(thread: threading.Thread) -> list[str]:
-    """Return where a thread is now: frames, outermost first, without the thread's own start."""
+    """Return where a thread is now: the user's frames, outermost first."""
     frame = sys._current_frames().get(thread.ident or 0)  # noqa: SLF001 -- the documented way, despite its name
     if frame is None:
         return []
-    frames = [one for one in traceback.extract_stack(frame) if one.filename not in (threading.__file__, __file__)]
+    frames = [one for one in traceback.extract_stack(frame) if not one.filename.startswith(_NOT_USERS)]
     return [line.rstrip("\n").removeprefix("  ") for line in traceback.format_list(frames)]
 
 
