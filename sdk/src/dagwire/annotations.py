@@ -67,16 +67,20 @@ def can_flow(source: Any, target: Any) -> bool:
     if target is Nothing or Any in (source, target) or source is target:
         return True
     if source is Nothing:
-        return target is type(None) or (_is_union(get_origin(target)) and type(None) in get_args(target))
-    if _is_union(get_origin(source)):
-        return any(can_flow(one, target) for one in get_args(source))
-    if _is_union(get_origin(target)):
-        return any(can_flow(source, one) for one in get_args(target))
+        return type(None) in _alternatives(target)
+    sources, targets = _alternatives(source), _alternatives(target)
+    if len(sources) > 1 or len(targets) > 1:
+        return any(can_flow(one, other) for one in sources for other in targets)
     if get_origin(source) is Literal:
         return any(fits(value, target) for value in get_args(source))
     if get_origin(target) is Literal:
         return any(fits(value, source) for value in get_args(target))
     return _classes_flow(source, target)
+
+
+def _alternatives(annotation: Any) -> tuple[Any, ...]:
+    """Return the members of a union, or the one annotation."""
+    return get_args(annotation) if _is_union(get_origin(annotation)) else (annotation,)
 
 
 def _classes_flow(source: Any, target: Any) -> bool:
@@ -109,18 +113,21 @@ def fits(value: Any, annotation: Any) -> bool:
     if annotation is Nothing:
         return value is None
     origin = get_origin(annotation)
-    if _is_union(origin):
-        return any(fits(value, one) for one in get_args(annotation))
     if origin is Literal:
         return value in get_args(annotation)
-    outer = origin or annotation
-    if not isinstance(outer, type) or _is_unchecked(outer):
+    if _is_union(origin):
+        return any(fits(value, one) for one in get_args(annotation))
+    return _is_instance(value, origin or annotation)
+
+
+def _is_instance(value: Any, cls: Any) -> bool:
+    if not isinstance(cls, type) or _is_unchecked(cls):
         return True
-    if outer in (float, complex) and type(value) is not bool and isinstance(value, int | float):
+    if cls in (float, complex) and isinstance(value, int | float) and not isinstance(value, bool):
         return True
     try:
-        return isinstance(value, outer)
-    except TypeError:
+        return isinstance(value, cls)
+    except TypeError:  # a class whose metaclass refuses the question
         return True
 
 

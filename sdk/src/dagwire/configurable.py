@@ -116,7 +116,7 @@ def _of_instance(instance: ConfigurableResource) -> ResourceDefinition:
 
 def _has_schema(cls: type[ConfigurableResource], name: str) -> bool:
     try:
-        TypeAdapter(cls.model_fields[name].annotation)
+        TypeAdapter(cls.model_fields[name].rebuild_annotation())
     except (PydanticSchemaGenerationError, PydanticUserError, TypeError):
         return False
     return True

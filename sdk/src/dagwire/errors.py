@@ -96,6 +96,8 @@ def call_site() -> str:
 
 def _type_name(error: BaseException) -> str:
     cls = type(error)
+    if cls.__module__.startswith("dagwire."):
+        return f"dagwire.{cls.__qualname__}"
     return cls.__qualname__ if cls.__module__ in {"builtins", "__main__"} else f"{cls.__module__}.{cls.__qualname__}"
 
 

@@ -12,10 +12,15 @@ from dagwire.config.model import Config
 class MultiprocessConfig(Config):
     """What the multiprocess executor can be told: ``{"execution": {"config": {"max_concurrent": 4}}}``."""
 
-    max_concurrent: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=0)
-    """How many steps run at once; 0 means as many as there are processors."""
-    start_method: Literal["forkserver", "spawn"] = "forkserver"
-    """How step processes start: forked from a server that has imported the code, or each from nothing."""
+    max_concurrent: int = Field(default=0, ge=0)
+    """How many steps run at once; 0: as many as there are processors."""
+    reuse_processes: bool = True
+    """Whether a process executes one step after another; False: each step gets a new one, which takes longer."""
+
+    @property
+    def limit(self) -> int:
+        """How many steps run at once."""
+        return self.max_concurrent or os.cpu_count() or 1
 
 
 @dataclass(frozen=True)

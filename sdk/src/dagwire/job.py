@@ -169,7 +169,8 @@ class JobDefinition:
             config=_without(config, replaced),
             presets=(),
         )
-        return run_in_process(job, run_id=run_id, tags={**self.tags, **(tags or {})}, raise_on_error=raise_on_error)
+        all_tags = {**self.tags, **(tags or {})}
+        return run_in_process(job, None, run_id=run_id, tags=all_tags, raise_on_error=raise_on_error)
 
     def _changed(self, **options: Any) -> "JobDefinition":
         return JobDefinition(

@@ -112,7 +112,7 @@ def _add(known: dict[str, _Named], item: _Named, owner: str) -> None:
 
 
 class Definitions:
-    """What a module serves: jobs and schedules, with resources and an executor for those that have none of their own."""
+    """What a module serves: jobs and schedules; resources and an executor for those that have none of their own."""
 
     def __init__(
         self,

@@ -50,7 +50,7 @@ class ResourceDefinition:
         *,
         name: str | None = None,
     ) -> None:
-        self.name: Final = name or getattr(resource_fn, "__name__", "resource")
+        self.name: Final[str] = name or str(getattr(resource_fn, "__name__", "resource"))
         owner = f"resource {self.name!r}"
         self.resource_fn: Final = resource_fn
         self.description: Final = description or inspect.getdoc(resource_fn) or None
@@ -77,8 +77,8 @@ class ResourceDefinition:
 
     @contextmanager
     def _opened(self, context: InitResourceContext) -> Iterator[Any]:
-        made = self.resource_fn(context) if self._wants_context else self.resource_fn()
-        if inspect.isgenerator(made):
+        made: Any = self.resource_fn(context) if self._wants_context else self.resource_fn()
+        if isinstance(made, Generator):
             with _generated(made, self.name) as value:
                 yield value
         else:

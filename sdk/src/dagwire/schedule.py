@@ -169,7 +169,7 @@ class ScheduleDefinition:
         keys = [request.run_key for request in requests]
         if len(set(keys)) < len(keys):
             raise InvocationError(
-                f"{self._owner} asks for {len(keys)} runs at one tick, so each needs a run_key of its own; it gave {keys}"
+                f"{self._owner} asks for {len(keys)} runs at one tick: each needs a run_key of its own; it gave {keys}"
             )
         return requests
 

@@ -1,4 +1,4 @@
-"""What the parameters of a user's function ask for: context, config, resources and inputs. Reads, decides, runs nothing."""
+"""What the parameters of a user's function ask for: context, config, resources, inputs. It reads and runs nothing."""
 
 import inspect
 import types

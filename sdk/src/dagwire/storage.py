@@ -69,7 +69,7 @@ class InMemoryIOManager(IOManager):
 
 
 class FileSystemIOManager(IOManager):
-    """Pickles each output into ``<directory>/<run id>/<step key>/<output>``; names are checked, so no path can leave it."""
+    """Pickles each output into ``<directory>/<run id>/<step key>/<output>``; names are checked: no path leaves it."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory

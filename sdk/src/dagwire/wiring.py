@@ -27,7 +27,7 @@ from dagwire.ports import MISSING, GraphIn, GraphOut, In, Out
 
 
 class NodeGraph(NodeDefinition):
-    """Nodes, how they are wired, and which of their inputs and outputs are the graph's own: a job's body, or a graph."""
+    """Nodes, how they are wired, and which inputs and outputs are the graph's own: a job's body, or a graph."""
 
     kind = "graph"
 

@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerationError, PydanticUserError
 
 from dagwire.annotations import Nothing
-from dagwire.config.tree import Leaf, Section, check
+from dagwire.config.tree import Leaf, LeafKey, Section, check
 from dagwire.errors import DefinitionError, InvalidConfigError
 from dagwire.executor import ExecutorDefinition
 from dagwire.op import OpDefinition
@@ -75,8 +75,8 @@ def resolve(tree: Section, config: Mapping[str, Any], owner: str) -> ResolvedCon
     if checked.faults:
         raise InvalidConfigError(owner, checked.faults)
     by_kind: dict[str, dict[Any, Any]] = {"op": {}, "resource": {}, "execution": {}, "input": {}}
-    for (kind, key), value in checked.values.items():
-        by_kind[kind][key] = value
+    for leaf, value in checked.values.items():
+        by_kind[leaf.kind][leaf.key] = value
     return ResolvedConfig(
         run_config=filled,
         ops=by_kind["op"],
@@ -96,14 +96,13 @@ def unfed_inputs(graph: NodeGraph) -> Iterator[tuple[str, str, In]]:
 
 def _ops(graph: NodeGraph, path: Path, owner: str) -> Section:
     unfed: dict[str, dict[str, Section | Leaf]] = {}
-    for node, name, one in unfed_inputs(graph):
-        unfed.setdefault(node, {})[name] = _input(one, ((*path, node), name), owner)
+    for placed, name, one in unfed_inputs(graph):
+        unfed.setdefault(placed, {})[name] = _input(one, ((*path, placed), name), owner)
     nodes: dict[str, Section | Leaf] = {}
     for node in graph.nodes.values():
-        parts: dict[str, Section | Leaf] = {}
         definition, here = node.definition, (*path, node.name)
-        if isinstance(definition, OpDefinition) and definition.config_adapter is not None:
-            parts["config"] = _leaf(("op", here), definition.config_adapter)
+        adapter = definition.config_adapter if isinstance(definition, OpDefinition) else None
+        parts = _config_of(LeafKey("op", here), adapter)
         if isinstance(definition, NodeGraph):
             parts["ops"] = _ops(definition, here, owner)
         if node.name in unfed:
@@ -115,23 +114,24 @@ def _ops(graph: NodeGraph, path: Path, owner: str) -> Section:
 def _resources(resources: Mapping[str, ResourceDefinition]) -> Section:
     return Section(
         {
-            key: Section(
-                {"config": _leaf(("resource", key), one.config_adapter)} if one.config_adapter is not None else {},
-                description=one.description,
-            )
+            key: Section(_config_of(LeafKey("resource", key), one.config_adapter), description=one.description)
             for key, one in resources.items()
         }
     )
 
 
+def _config_of(key: LeafKey, adapter: TypeAdapter[Any] | None) -> dict[str, Section | Leaf]:
+    return {} if adapter is None else {"config": _leaf(key, adapter)}
+
+
 def _execution(executor: ExecutorDefinition) -> Section:
-    adapter = executor.adapter
-    return Section(
-        {"config": Leaf(("execution", ""), adapter, required=False, default=dict(executor.defaults))} if adapter else {}
-    )
+    if executor.adapter is None:
+        return Section()
+    default = dict(executor.defaults)
+    return Section({"config": Leaf(LeafKey("execution", ""), executor.adapter, required=False, default=default)})
 
 
-def _leaf(key: tuple[str, Any], adapter: TypeAdapter[Any]) -> Leaf:
+def _leaf(key: LeafKey, adapter: TypeAdapter[Any]) -> Leaf:
     """Return the place of a config: it may be left out if an empty mapping is enough."""
     optional = _accepts_empty(adapter)
     return Leaf(key, adapter, required=not optional, default={} if optional else MISSING)
@@ -155,7 +155,7 @@ def _input(one: In, key: InputKey, owner: str) -> Leaf:
                 f"{where} is not connected, has no default, and a {one.type_name} cannot be given by run config"
             )
         adapter = TypeAdapter(Any)
-    return Leaf(("input", key), adapter, required=not one.has_default, description=one.description)
+    return Leaf(LeafKey("input", key), adapter, required=not one.has_default, description=one.description)
 
 
 def _input_adapter(annotation: Any) -> TypeAdapter[Any] | None:

@@ -6,7 +6,7 @@ Pure: nothing here knows jobs or ops; ``layout`` builds the tree of a job.
 import difflib
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError, PydanticUndefined, to_json, to_jsonable_python
@@ -17,11 +17,18 @@ from dagwire.ports import MISSING
 Path = tuple[str, ...]
 
 
+class LeafKey(NamedTuple):
+    """What a leaf's value is kept under."""
+
+    kind: str
+    key: Hashable
+
+
 @dataclass(frozen=True)
 class Leaf:
     """A place whose value is the user's own: checked by pydantic, kept under ``key``."""
 
-    key: Hashable
+    key: LeafKey
     adapter: TypeAdapter[Any]
     required: bool = True
     """Whether a run needs it to be given; False: it has a default, or may be absent."""
@@ -48,7 +55,7 @@ class Checked:
     """The outcome of a check."""
 
     partial: bool = False
-    values: dict[Hashable, Any] = field(default_factory=dict)
+    values: dict[LeafKey, Any] = field(default_factory=dict)
     """The validated value of each leaf that has one."""
     faults: list[ConfigFault] = field(default_factory=list)
 

@@ -1,24 +1,126 @@
-"""Runs a job: the seam between the run worker and the engine."""
+"""Runs a job from its definition to its end: the seam between the run worker and the engine."""
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
-from dagwire_shared.events import Event, RunCanceled, RunFailed, RunSucceeded
+from dagwire_shared.events import Event, FailureCause, RunCanceled, RunFailed, RunPlanned, RunSucceeded
 from dagwire_shared.records import CodePointer
 
+from dagwire.config.model import AnyRunConfig
 from dagwire.context import RunInfo
+from dagwire.errors import ExecutionError, error_info
+from dagwire.execute.cancellation import RunCancellation
+from dagwire.execute.environment import Emit, Environment, Job
+from dagwire.execute.progress import Outcome
+from dagwire.execute.serial import run_serially
+from dagwire.execute.streams import captured_descriptors
+
+Ended = RunSucceeded | RunFailed | RunCanceled
+Engine = Callable[[Environment], Mapping[str, Outcome]]
+
+_NAMED_STEPS = 5
 
 
 def execute_run(
-    job: Any,
+    job: Job,
     *,
     run: RunInfo,
-    run_config: dict[str, Any],
+    run_config: AnyRunConfig,
+    preset: str | None,
+    emit: Emit,
+    storage_directory: Path,
+    pointer: CodePointer | None,
+) -> Ended:
+    """Run a job in the calling thread, which is the main thread, and return how it ended.
+
+    Args:
+        job: the job.
+        run: the run that this is.
+        run_config: laid over the preset's and the job's own.
+        preset: the preset to start from.
+        emit: is told every event but the run's start and end; from any thread.
+        storage_directory: where the file-system IO manager keeps outputs.
+        pointer: where the job's code is found, for executors whose steps run in other processes.
+    """
+
+    def engine(environment: Environment) -> Mapping[str, Outcome]:
+        if job.executor_def.name == "in_process":
+            return run_serially(environment, captured_descriptors)
+        if pointer is None:
+            raise ExecutionError(f"job {job.name!r} runs its steps in other processes: its code must have a pointer")
+        # Imported where it is needed: a run in one process does not pay for it.
+        from dagwire.execute.parallel import Origin, run_in_processes  # noqa: PLC0415
+
+        return run_in_processes(environment, Origin(pointer, run_config, preset))
+
+    return guarded(lambda: prepare(job, run, run_config, preset, emit, storage_directory), engine)
+
+
+def prepare(
+    job: Job,
+    run: RunInfo,
+    run_config: AnyRunConfig,
     preset: str | None,
     emit: Callable[[Event], None],
     storage_directory: Path,
-    pointer: CodePointer | None,
-) -> RunSucceeded | RunFailed | RunCanceled:
-    """Run a job in the calling thread and return how it ended."""
-    raise NotImplementedError
+) -> Environment:
+    """Return everything that the run's steps need; nothing has happened yet.
+
+    Raises:
+        InvalidConfigError: the run config does not fit.
+    """
+    resolved = job.resolve_config(run_config, preset)
+    return Environment(job, run, resolved, job.plan(resolved), emit, storage_directory)
+
+
+def guarded(
+    preparing: Callable[[], Environment],
+    engine: Engine,
+    on_error: Callable[[BaseException], None] = lambda _error: None,
+) -> Ended:
+    """Prepare and run, and return how it ended: nothing but an interrupt from the keyboard gets out.
+
+    Args:
+        preparing: returns the run's surroundings.
+        engine: runs its steps.
+        on_error: is told what ended the run, if not a step.
+    """
+    started = time.monotonic()
+    try:
+        environment = preparing()
+        environment.emit(
+            RunPlanned(
+                executor=environment.job.executor_def.name,
+                steps=environment.plan.planned,
+                run_config=dict(environment.resolved.run_config),
+                definitions_hash=environment.run.definitions_hash,
+            )
+        )
+        outcomes = engine(environment)
+    except RunCancellation as error:
+        on_error(error)
+        return RunCanceled(message=str(error) or "the run was canceled", seconds=time.monotonic() - started)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 -- the boundary: whatever it is becomes the run's end
+        on_error(error)
+        return RunFailed(
+            cause=FailureCause.RUN_ERROR,
+            message=str(error),
+            error=error_info(error),
+            seconds=time.monotonic() - started,
+        )
+    return verdict(outcomes, time.monotonic() - started)
+
+
+def verdict(outcomes: Mapping[str, Outcome], seconds: float) -> Ended:
+    """Return how a run ended whose steps all ended."""
+    failed = {key: outcome for key, outcome in outcomes.items() if outcome.status == "failed"}
+    if not failed:
+        return RunSucceeded(seconds=seconds)
+    named = ", ".join(list(failed)[:_NAMED_STEPS]) + (", …" if len(failed) > _NAMED_STEPS else "")
+    return RunFailed(
+        cause=FailureCause.STEP_FAILED,
+        message=f"{len(failed)} of {len(outcomes)} steps failed: {named}",
+        error=next(iter(failed.values())).error,
+        seconds=seconds,
+    )

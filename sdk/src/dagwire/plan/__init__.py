@@ -9,6 +9,7 @@ from dagwire.plan.steps import (
     InputSource,
     Step,
     make_plan,
+    outputs_of,
 )
 
 __all__ = [
@@ -20,4 +21,5 @@ __all__ = [
     "InputSource",
     "Step",
     "make_plan",
+    "outputs_of",
 ]

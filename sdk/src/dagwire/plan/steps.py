@@ -107,9 +107,10 @@ def make_plan(graph: NodeGraph, given: Collection[tuple[Path, str]] = ()) -> Exe
     return ExecutionPlan(tuple(_ordered(list(_Flattening(graph, frozenset(given)).steps((), graph)))))
 
 
-def output_of(graph: NodeGraph, name: str) -> FromOutput:
-    """Return the step's output that an output of the graph is."""
-    return _Flattening(graph, frozenset()).output((), graph.output_sources[name])
+def outputs_of(graph: NodeGraph) -> dict[str, FromOutput]:
+    """Return which step's output each output of the graph is."""
+    walk = _Flattening(graph, frozenset())
+    return {name: walk.output((), source) for name, source in graph.output_sources.items()}
 
 
 class _Flattening:

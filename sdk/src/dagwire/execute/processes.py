@@ -1,0 +1,168 @@
+"""Step processes as a run sees them: started, given steps, listened to, signalled, and explained when they die."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from typing import Final
+
+from dagwire_shared.events import ErrorInfo, Event, OutputProduced, StepFailed, StepStarted, StepSucceeded
+
+from dagwire.errors import StepProcessError, error_info
+from dagwire.execute.environment import Emit
+from dagwire.execute.messages import Assignment, Done, RunCall
+from dagwire.execute.progress import Outcome
+
+_EXIT_SECONDS: Final = 5.0
+
+
+@dataclass
+class _Record:
+    """What a step's events have said so far."""
+
+    key: str
+    started: bool = False
+    produced: set[str] = field(default_factory=set)
+    succeeded: bool = False
+    error: ErrorInfo | None = None
+
+    def note(self, event: Event) -> None:
+        match event:
+            case StepStarted():
+                self.started = True
+            case OutputProduced(output=name):
+                self.produced.add(name)
+            case StepSucceeded():
+                self.succeeded = True
+            case StepFailed(error=error):
+                self.error = error
+            case _:
+                pass
+
+    @property
+    def outcome(self) -> Outcome:
+        produced = frozenset(self.produced)
+        if self.succeeded:
+            return Outcome("succeeded", produced)
+        return Outcome("failed", produced, failed_by=self.key, error=self.error)
+
+
+class StepProcess:
+    """A process that executes steps of one run, one at a time."""
+
+    def __init__(self, call: RunCall, emit: Emit, settled: Callable[["StepProcess", str, Outcome], None]) -> None:
+        """Start it.
+
+        Args:
+            call: what it is told first.
+            emit: is told its events, in order, from a thread of this object.
+            settled: is told when a step has ended, by its word or by its death.
+        """
+        self._emit = emit
+        self._settled = settled
+        self._lock = threading.Lock()
+        self._record: _Record | None = None
+        self._over = False
+        ours, theirs = socket.socketpair()
+        with theirs:
+            command = [sys.executable, "-P", "-m", "dagwire.execute.child", str(theirs.fileno())]
+            self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()])
+        self._socket = ours
+        self._connection = Connection(os.dup(ours.fileno()))
+        self._connection.send(call)
+        threading.Thread(target=self._watch, name="dagwire-watch", daemon=True).start()
+        self._listener = threading.Thread(target=self._listen, name="dagwire-events", daemon=True)
+        self._listener.start()
+
+    @property
+    def pid(self) -> int:
+        """The process's id."""
+        return self._process.pid
+
+    def execute(self, assignment: Assignment) -> bool:
+        """Give it a step; return False if the process is over and cannot take it."""
+        with self._lock:
+            if self._over:
+                return False
+            self._record = _Record(assignment.step_key)
+        with contextlib.suppress(OSError):  # it died just now: the listener says so
+            self._connection.send(assignment)
+        return True
+
+    def signal(self, number: int) -> None:
+        """Send it a signal, if it is still there."""
+        self._process.send_signal(number)
+
+    def close(self) -> None:
+        """Tell it that there is nothing more to do; it ends by itself."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_WR)
+
+    def join(self) -> None:
+        """Wait until it has ended; kill it if it takes too long."""
+        try:
+            self._process.wait(_EXIT_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._listener.join(_EXIT_SECONDS)
+        self._connection.close()
+        self._socket.close()
+
+    def _watch(self) -> None:
+        """Wait for the process's end. What it started may hold its socket open, so nobody would hear of it."""
+        self._process.wait()
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RD)
+
+    def _listen(self) -> None:
+        with contextlib.suppress(EOFError, OSError):
+            while True:
+                message = self._connection.recv()
+                if isinstance(message, Done):
+                    self._end()
+                else:
+                    self._take(message)
+        self._lost()
+
+    def _take(self, event: Event) -> None:
+        if self._record is not None:
+            self._record.note(event)
+        self._emit(event)
+
+    def _end(self) -> None:
+        with self._lock:
+            record, self._record = self._record, None
+        if record is not None:
+            self._settled(self, record.key, record.outcome)
+
+    def _lost(self) -> None:
+        """Fail the step that the process leaves behind, if any."""
+        with self._lock:
+            self._over = True
+            record = self._record
+        if record is None:
+            return
+        if not record.succeeded and record.error is None:
+            error = StepProcessError(f"the process of step {record.key!r} {self._how_it_ended()}")
+            if not record.started:
+                self._take(StepStarted(step_key=record.key, pid=self.pid))
+            self._take(StepFailed(step_key=record.key, error=error_info(error), seconds=0.0))
+        self._end()
+
+    def _how_it_ended(self) -> str:
+        try:
+            code = self._process.wait(_EXIT_SECONDS)
+        except subprocess.TimeoutExpired:
+            return "closed its connection to the run"
+        if code >= 0:
+            return f"ended with exit code {code} before the step did; does the op call os._exit()?"
+        name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
+        hint = ": out of memory, or killed by somebody" if -code == signal.SIGKILL else ""
+        return f"was killed by {name}{hint}"
