@@ -121,53 +121,79 @@ class World:
         return [(seq, one.headers["Nats-Msg-Id"]) for seq, one in self.log.messages.items() if wanted(one.subject)]
 
 
-@pytest.mark.parametrize("seed", range(150))
-async def test_a_client_sees_every_event_once_and_in_order_whatever_happens(seed: int, monkeypatch):
-    world = World(seed)
-    monkeypatch.setattr("dagwire_dagit.feed.PAGE", world.chance.choice([1, 3, 500]))
-    monkeypatch.setattr("dagwire_dagit.feed.CHUNK", world.chance.choice([1, 4, 256]))
-    for _ in range(world.chance.randint(0, 8)):
-        await world.publish()
-        await world.store_some()
-    ring_bytes = world.chance.choice([1, SMALL_RING, 20_000, 10**7])
-    async with contextlib.AsyncExitStack() as replicas:
-        hub = await replicas.enter_async_context(
-            running(Hub(world.bus, world.store, ring_bytes=ring_bytes, replay=world.chance.choice([0, 5, 10_000])))
-        )
-        beginning = Cursor(world.log.epoch, 0)
-        clients = [Client(hub, world.store, world.chance.choice([*world.runs, None]), beginning) for _ in range(4)]
-        for _ in range(40):
-            match world.chance.randrange(7):
-                case 0 | 1:
-                    await world.publish()
-                case 2:
-                    await world.store_some()
-                case 3:
-                    client = world.chance.choice(clients)
-                    await client.disconnect() if client.connected else client.connect()
-                case 4:
-                    await asyncio.sleep(0)
-                case 5:
-                    world.store.away = world.chance.random() < 0.3
-                case 6 if world.chance.random() < 0.3:
-                    hub = await replicas.enter_async_context(
-                        running(Hub(world.bus, world.store, ring_bytes=ring_bytes, replay=world.chance.choice([0, 5])))
-                    )
-                    for client in clients:
-                        if world.chance.random() < 0.5:
-                            await client.disconnect()
-                            client.hub = hub
-        world.store.away = False
-        await world.store_all()
-        for client in clients:
+class Play:
+    """One random history of events, outages, replicas and clients."""
+
+    def __init__(self, seed: int, replicas: contextlib.AsyncExitStack) -> None:
+        self.world = World(seed)
+        self.chance = self.world.chance
+        self.replicas = replicas
+        self.ring_bytes = self.chance.choice([1, SMALL_RING, 20_000, 10**7])
+        self.clients: list[Client] = []
+
+    async def begin(self) -> None:
+        for _ in range(self.chance.randint(0, 8)):
+            await self.world.publish()
+            await self.world.store_some()
+        hub = await self.replica()
+        beginning = Cursor(self.world.log.epoch, 0)
+        lanes = [*self.world.runs, None]
+        self.clients = [Client(hub, self.world.store, self.chance.choice(lanes), beginning) for _ in range(4)]
+
+    async def replica(self) -> Hub:
+        replay = self.chance.choice([0, 5, 10_000])
+        hub = Hub(self.world.bus, self.world.store, ring_bytes=self.ring_bytes, replay=replay)
+        return await self.replicas.enter_async_context(running(hub))
+
+    async def step(self) -> None:
+        moves = [self.world.publish, self.world.publish, self.world.store_some, self.come_or_go, self.fail, self.pause]
+        await self.chance.choice([*moves, *moves, *moves, self.move])()
+
+    async def pause(self) -> None:
+        await asyncio.sleep(0)
+
+    async def come_or_go(self) -> None:
+        client = self.chance.choice(self.clients)
+        if client.connected:
+            await client.disconnect()
+        else:
+            client.connect()
+
+    async def fail(self) -> None:
+        self.world.store.away = self.chance.random() < 0.3
+
+    async def move(self) -> None:
+        """A replica starts, and some clients go over to it."""
+        hub = await self.replica()
+        for client in self.clients:
+            if self.chance.random() < 0.5:
+                await client.disconnect()
+                client.hub = hub
+
+    async def end(self) -> None:
+        """Everything is back; each client gets what it has not had."""
+        self.world.store.away = False
+        await self.world.store_all()
+        for client in self.clients:
             if not client.connected:
                 client.connect()
-        for client in clients:
-            expected = world.events(client.aggregate)
+            expected = self.world.events(client.aggregate)
             await client.until(len(expected))
             await asyncio.sleep(0)
             assert client.seen == expected
             await client.disconnect()
+
+
+@pytest.mark.parametrize("seed", range(150))
+async def test_a_client_sees_every_event_once_and_in_order_whatever_happens(seed: int, monkeypatch):
+    async with contextlib.AsyncExitStack() as replicas:
+        play = Play(seed, replicas)
+        monkeypatch.setattr("dagwire_dagit.feed.PAGE", play.chance.choice([1, 3, 500]))
+        monkeypatch.setattr("dagwire_dagit.feed.CHUNK", play.chance.choice([1, 4, 256]))
+        await play.begin()
+        for _ in range(40):
+            await play.step()
+        await play.end()
 
 
 async def test_a_new_run_is_shown_while_the_database_is_away():
@@ -261,9 +287,7 @@ async def test_a_rebuilt_stream_closes_every_connection_so_that_clients_come_aga
         client.connect()
         await client.until_told()
         bus.streams._broker.logs[EVENTS.name].epoch += 1
-        async with asyncio.timeout(5):
-            while client.connected:
-                await asyncio.sleep(0)
+        await asyncio.wait_for(client._task, 5)
         assert hub.epoch == bus.streams._broker.logs[EVENTS.name].epoch
 
 

@@ -4,11 +4,12 @@ import logging
 from collections.abc import Mapping
 from typing import Any, Final
 
-from dagwire_shared.errors import BusError, BusUnavailableError, InvalidIdentifierError
+from dagwire_shared.errors import BusUnavailableError, InvalidIdentifierError
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dagwire_dagit.errors import ApiError, InvalidRequestError, UnavailableError
 from dagwire_dagit.models import ErrorDetail, Problem
@@ -22,11 +23,35 @@ _DETAILS_SHOWN: Final = 50
 def install(app: FastAPI) -> None:
     """Answer every error with a ``Problem``."""
     app.add_exception_handler(ApiError, _api_error)
-    app.add_exception_handler(BusError, _bus_error)
+    app.add_exception_handler(BusUnavailableError, _bus_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(InvalidIdentifierError, _identifier_error)
     app.add_exception_handler(HTTPException, _http_error)
-    app.add_exception_handler(Exception, _unexpected)
+    app.add_middleware(Failures)
+
+
+class Failures:
+    """An ASGI application around another: what nobody foresaw is logged once, and answered without its inside."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the request pass, and answer if it fails before the answer began."""
+        begun = False
+
+        async def answering(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, answering)
+        except Exception:
+            if begun or scope["type"] != "http":
+                raise
+            log.exception("request failed", extra={"method": scope["method"], "path": scope["path"]})
+            await _failure()(scope, receive, send)
 
 
 def answer(error: ApiError) -> JSONResponse:
@@ -39,9 +64,7 @@ async def _api_error(_: Request, error: Exception) -> JSONResponse:
     return answer(error)
 
 
-async def _bus_error(request: Request, error: Exception) -> JSONResponse:
-    if not isinstance(error, BusUnavailableError):
-        return await _unexpected(request, error)
+async def _bus_error(_: Request, error: Exception) -> JSONResponse:
     log.warning("bus not reachable", extra={"cause": str(error)})
     return answer(
         UnavailableError(
@@ -69,8 +92,7 @@ async def _http_error(_: Request, error: Exception) -> JSONResponse:
     return JSONResponse(problem.model_dump(), status_code=error.status_code, headers=error.headers)
 
 
-async def _unexpected(request: Request, error: Exception) -> JSONResponse:
-    log.error("request failed", exc_info=error, extra={"method": request.method, "path": request.url.path})
+def _failure() -> JSONResponse:
     problem = Problem(code="internal_error", message="Dagit failed over this request; its log says how")
     return JSONResponse(problem.model_dump(), status_code=500)
 

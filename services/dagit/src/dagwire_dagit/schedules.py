@@ -3,6 +3,7 @@
 It writes switches; the scheduler acts on them.
 """
 
+import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from itertools import islice
@@ -34,7 +35,11 @@ class Schedules:
         self._store = store
         self._clock = clock
         self._switches: dict[str, tuple[int, ScheduleSwitch]] = {}
-        self._synced = False
+        self._synced = asyncio.Event()
+
+    async def ready(self) -> None:
+        """Return when all switches are known."""
+        await self._synced.wait()
 
     def note(self, entry: Entry | None) -> ScheduleSwitch | None:
         """Take in what the state bucket says; None is said when all that was there has been said.
@@ -43,7 +48,7 @@ class Schedules:
             The switch that changed, to be told to clients; None before all was said, and for what is not new.
         """
         if entry is None:
-            self._synced = True
+            self._synced.set()
             return None
         known = self._switches.get(entry.key)
         if known is not None and known[0] >= entry.revision:
@@ -56,7 +61,7 @@ class Schedules:
         except ValidationError:
             return None
         self._switches[entry.key] = (entry.revision, switch)
-        return switch if self._synced else None
+        return switch if self._synced.is_set() else None
 
     async def list(self) -> list[Schedule]:
         """Return the schedules of all code locations.
@@ -148,7 +153,7 @@ class Schedules:
             return {}
 
     def _require_switches(self) -> None:
-        if not self._synced:
+        if not self._synced.is_set():
             raise UnavailableError(
                 "which schedules are on is not known yet: the bus cannot be reached", code="bus_unavailable"
             )
