@@ -7,12 +7,15 @@ first; nothing in this module does I/O.
 import hashlib
 import re
 import uuid
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Annotated, Final, NewType
-
-from pydantic import AfterValidator, StringConstraints
+from typing import TYPE_CHECKING, Annotated, Any, Final, NewType
 
 from dagwire_shared.errors import InvalidIdentifierError
+
+if TYPE_CHECKING:
+    from pydantic import GetCoreSchemaHandler
+    from pydantic_core import CoreSchema
 
 RunId = NewType("RunId", str)
 """A UUID in its canonical lower-case form, derived from a request's idempotency key."""
@@ -110,10 +113,37 @@ def check_key(value: str) -> str:
     return _matching(_KEY, "idempotency key", "use 1 to 512 printable characters", value)
 
 
-Name = Annotated[str, AfterValidator(check_name)]
-LocationName = Annotated[str, AfterValidator(check_location)]
-RunIdField = Annotated[RunId, AfterValidator(check_run_id)]
-StepKey = Annotated[str, AfterValidator(check_step_key)]
-IdempotencyKey = Annotated[str, AfterValidator(check_key)]
-Tag = Annotated[str, StringConstraints(max_length=256)]
+class _Checked:
+    """A field's check, as pydantic's ``AfterValidator``.
+
+    Pydantic is imported when the first model is built, not here: a run worker takes its run before that.
+    """
+
+    def __init__(self, check: Callable[[str], str]) -> None:
+        self._check = check
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: "GetCoreSchemaHandler") -> "CoreSchema":
+        from pydantic_core.core_schema import no_info_after_validator_function  # noqa: PLC0415 -- see above
+
+        return no_info_after_validator_function(self._check, handler(source))
+
+
+class _Limited:
+    """A text of limited length."""
+
+    def __init__(self, max_length: int) -> None:
+        self._max_length = max_length
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: "GetCoreSchemaHandler") -> "CoreSchema":
+        from pydantic_core.core_schema import str_schema  # noqa: PLC0415 -- as above
+
+        return str_schema(max_length=self._max_length)
+
+
+Name = Annotated[str, _Checked(check_name)]
+LocationName = Annotated[str, _Checked(check_location)]
+RunIdField = Annotated[RunId, _Checked(check_run_id)]
+StepKey = Annotated[str, _Checked(check_step_key)]
+IdempotencyKey = Annotated[str, _Checked(check_key)]
+Tag = Annotated[str, _Limited(256)]
 Tags = dict[Tag, Tag]

@@ -1,15 +1,11 @@
 """What the state bucket holds, and under which keys. Values are JSON; every write is compare-and-set."""
 
-import re
-from typing import Final, Literal
+from typing import Literal
 
 from pydantic import Field
 
-from dagwire_shared.errors import InvalidIdentifierError
 from dagwire_shared.ids import LocationName, ScheduleId, check_location
 from dagwire_shared.model import Model, Utc
-
-_KEY: Final = re.compile(r"[-/_=a-zA-Z0-9]+(\.[-/_=a-zA-Z0-9]+)*")
 
 
 class CodePointer(Model):
@@ -90,15 +86,3 @@ def cursor_key(schedule_id: ScheduleId) -> str:
 def lease_key(role: str) -> str:
     """Return the key of a role's lease."""
     return f"lease.{role}"
-
-
-def check_key(key: str) -> str:
-    """Return a key that the state bucket can hold.
-
-    Raises:
-        InvalidIdentifierError: it cannot.
-    """
-    if _KEY.fullmatch(key) is None:
-        rule = "use letters, digits, '-', '_', '/' and '=', with single dots between them"
-        raise InvalidIdentifierError(f"{key[:80]!r} is not a valid state key: {rule}")
-    return key

@@ -5,6 +5,7 @@ One subject of ``DAGWIRE_EVENTS`` has one writer: the launcher writes ``launch``
 therefore tell from the subject's last message what was accepted (ADR 0003).
 """
 
+import re
 from enum import StrEnum
 from typing import Final
 
@@ -81,3 +82,18 @@ def dead_subject(stream: str) -> str:
 def shard_of(aggregate: str) -> str:
     """Return the shard of a run's or a schedule's id."""
     return check_run_id(aggregate)[0]
+
+
+_STATE_KEY: Final = re.compile(r"[-/_=a-zA-Z0-9]+(\.[-/_=a-zA-Z0-9]+)*")
+
+
+def check_state_key(key: str) -> str:
+    """Return a key that the state bucket can hold: it becomes part of a subject.
+
+    Raises:
+        InvalidIdentifierError: it cannot.
+    """
+    if _STATE_KEY.fullmatch(key) is None:
+        rule = "use letters, digits, '-', '_', '/' and '=', with single dots between them"
+        raise InvalidIdentifierError(f"{key[:80]!r} is not a valid state key: {rule}")
+    return key

@@ -10,8 +10,8 @@ from dagwire_shared.errors import ConflictError
 from dagwire_shared.jetstream.connection import Connection
 from dagwire_shared.jetstream.follower import Follower
 from dagwire_shared.jetstream.streams import JetStreamStreams
-from dagwire_shared.records import check_key
 from dagwire_shared.streams import STATE_BUCKET
+from dagwire_shared.subjects import check_state_key
 
 STREAM: Final = f"KV_{STATE_BUCKET}"
 PREFIX: Final = f"$KV.{STATE_BUCKET}."
@@ -32,16 +32,16 @@ class JetStreamState:
         return None if found is None or found.value is None else found
 
     async def _last(self, key: str) -> Entry | None:
-        delivery = await self._streams.last_of(STREAM, PREFIX + check_key(key))
+        delivery = await self._streams.last_of(STREAM, PREFIX + check_state_key(key))
         return None if delivery is None else _entry(delivery)
 
     async def put(self, key: str, value: bytes, *, revision: int | None = None) -> int:
         """Write a value; see ``bus.State.put``."""
-        return await self._write(Message(PREFIX + check_key(key), value, id=uuid4().hex), revision)
+        return await self._write(Message(PREFIX + check_state_key(key), value, id=uuid4().hex), revision)
 
     async def delete(self, key: str, *, revision: int | None = None) -> None:
         """Delete a key; ``revision`` as in ``put``."""
-        message = Message(PREFIX + check_key(key), b"", id=uuid4().hex, headers={OPERATION: "DEL"})
+        message = Message(PREFIX + check_state_key(key), b"", id=uuid4().hex, headers={OPERATION: "DEL"})
         await self._write(message, revision)
 
     async def _write(self, message: Message, revision: int | None) -> int:
@@ -58,7 +58,7 @@ class JetStreamState:
     async def watch(self, prefix: str) -> AsyncIterator[Entry | None]:
         """Yield current entries, None, then changes; see ``bus.State.watch``."""
         below = prefix.rstrip(".")
-        subject = f"{PREFIX}{check_key(below)}.>" if below else f"{PREFIX}>"
+        subject = f"{PREFIX}{check_state_key(below)}.>" if below else f"{PREFIX}>"
         current = True
         async with aclosing(Follower(self._connection, STREAM, [subject], 0).batches()) as batches:
             async for batch in batches:

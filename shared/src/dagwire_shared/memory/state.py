@@ -7,7 +7,7 @@ from typing import Final
 from dagwire_shared.bus import PUBLISH_DEADLINE, Delivery, Entry, Message
 from dagwire_shared.memory.broker import STATE, STATE_PREFIX, MemoryBroker
 from dagwire_shared.memory.streams import MemoryStreams
-from dagwire_shared.records import check_key
+from dagwire_shared.subjects import check_state_key
 
 _DELETED: Final = "KV-Operation"
 
@@ -23,7 +23,7 @@ class MemoryState:
     async def get(self, key: str) -> Entry | None:
         """Return the current value, or None."""
         await self._broker.reach(PUBLISH_DEADLINE)
-        found = self._broker.logs[STATE.name].last(STATE_PREFIX + check_key(key))
+        found = self._broker.logs[STATE.name].last(STATE_PREFIX + check_state_key(key))
         entry = None if found is None else _entry(found)
         return None if entry is None or entry.value is None else entry
 
@@ -38,7 +38,7 @@ class MemoryState:
     async def _write(self, key: str, value: bytes, revision: int | None, headers: dict[str, str]) -> int:
         await self._broker.reach(PUBLISH_DEADLINE)
         bucket = self._broker.logs[STATE.name]
-        kept = bucket.last(STATE_PREFIX + check_key(key))
+        kept = bucket.last(STATE_PREFIX + check_state_key(key))
         if revision == 0 and kept is not None and _DELETED in kept.headers:
             revision = kept.sequence
         message = Message(STATE_PREFIX + key, value, id=f"{id(self)}-{next(self._ids)}", headers=headers)
@@ -47,7 +47,7 @@ class MemoryState:
     async def watch(self, prefix: str) -> AsyncGenerator[Entry | None, None]:
         """Yield every current entry below ``prefix``, then None once, then each change as it happens."""
         below = prefix.rstrip(".")
-        subject = f"{STATE_PREFIX}{check_key(below)}.>" if below else f"{STATE_PREFIX}>"
+        subject = f"{STATE_PREFIX}{check_state_key(below)}.>" if below else f"{STATE_PREFIX}>"
         current = True
         async for batch in self._streams.follow(STATE, subjects=[subject]):
             for delivery in batch.deliveries:
