@@ -125,7 +125,8 @@ def _request(schedule: Schedule, nominal: datetime, request: pb.RunRequest) -> R
             f"it asked for the job {job_name!r}, which repository {identity.repository!r} does not have"
             + _hint(job_name, schedule.jobs)
         )
-    preset = _preset(request.preset or definition.preset, job)
+    default = definition.preset if job_name == definition.job else ""
+    preset = _preset(request.preset or default, job)
     run_key = request.run_key if request.HasField("run_key") else None
     tags = {
         **job.tags,

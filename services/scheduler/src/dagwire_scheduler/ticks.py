@@ -153,7 +153,9 @@ def _kept(policy: CatchUp, limits: Limits, *, followed: bool) -> int:
             assert_never(policy)
 
 
-def _missed(rule: Rule, after: datetime, through: datetime, limits: Limits, *, keep: int, reason: str) -> list[Dropped]:
+def _missed(
+    rule: Rule, after: datetime, through: datetime, limits: Limits, *, keep: int, reason: str
+) -> tuple[Dropped, ...]:
     """Return the ticks of a past range that do not happen, but for the newest ``keep``.
 
     The newest are listed one by one; the oldest stands for all others before them.
@@ -161,9 +163,9 @@ def _missed(rule: Rule, after: datetime, through: datetime, limits: Limits, *, k
     newest = cron.latest_ticks(
         rule.cron_schedules, rule.timezone, after=after, through=through, limit=keep + limits.catch_up + 1
     )
-    gone = newest[: len(newest) - keep]
-    listed = [Dropped(nominal, reason) for nominal in gone[-limits.catch_up :]]
+    gone = newest[: max(0, len(newest) - keep)]
+    listed = tuple(Dropped(nominal, reason) for nominal in gone[-limits.catch_up :])
     if len(gone) <= limits.catch_up:
         return listed
     first = cron.next_tick(rule.cron_schedules, rule.timezone, after) or gone[0]
-    return [Dropped(first, f"{reason}; so were the ticks after it up to {gone[0].isoformat()}"), *listed]
+    return Dropped(first, f"{reason}; so were the ticks after it up to {gone[0].isoformat()}"), *listed
