@@ -3,10 +3,12 @@
 This module is the public API; everything below ``dagwire.`` that is not named here may change.
 """
 
+from dagwire_shared.errors import DagwireError
+
 from dagwire.annotations import Nothing
 from dagwire.config.model import Config, Field, PermissiveConfig, RunConfig
 from dagwire.configurable import ConfigurableResource, EnvVar, ResourceParam
-from dagwire.context import OpExecutionContext
+from dagwire.context import OpExecutionContext, build_op_context
 from dagwire.errors import (
     DefinitionError,
     ExecutionError,
@@ -41,6 +43,7 @@ __all__ = [
     "AssetMaterialization",
     "Config",
     "ConfigurableResource",
+    "DagwireError",
     "DefaultScheduleStatus",
     "DefinitionError",
     "Definitions",
@@ -79,6 +82,7 @@ __all__ = [
     "ScheduleEvaluationContext",
     "SkipReason",
     "TypeCheckError",
+    "build_op_context",
     "build_schedule_context",
     "fs_io_manager",
     "graph",

@@ -3,7 +3,8 @@
 What is recorded is checked in ``graph``; only what can be seen at the call alone is refused here.
 """
 
-from collections.abc import Mapping, Sequence
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -54,10 +55,13 @@ class NodeDefinition:
         tags: Mapping[str, Any] | None,
         ins: Mapping[str, In],
         outs: Mapping[str, Out],
+        source: str = "?",
     ) -> None:
         where = f"{self.kind} {name!r}"
         self.name: Final = valid_name(name, self.kind)
         self.description: Final = description
+        self.source: Final = source
+        """``file.py:12`` of its function."""
         self.tags: Final[Mapping[str, str]] = MappingProxyType(valid_tags(tags, where))
         for port in (*ins, *outs):
             valid_name(port, f"{where}: input or output")
@@ -256,6 +260,12 @@ def _handle(body: Body, what: str, handle: OutputHandle) -> OutputSource | Graph
             f"{what}: {handle} belongs to {handle.body.owner}; pass it in as an input of the graph, or return it"
         )
     return handle.source
+
+
+def source_line(function: Callable[..., Any]) -> str:
+    """Return ``file.py:12`` of a function."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    return f"{code.co_filename}:{code.co_firstlineno}" if code is not None else "?"
 
 
 def valid_name(name: Any, what: str) -> str:

@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, overload
 
+from dagwire.composition import source_line
 from dagwire.config.model import AnyRunConfig
 from dagwire.configurable import ResourceLike
 from dagwire.execute.result import ExecuteInProcessResult
@@ -32,10 +33,17 @@ class GraphDefinition(NodeGraph):
         options = JobOptions(resource_defs or {}, config, presets, tags or self.tags, executor_def)
         return JobDefinition(self, name=name, description=description, options=options)
 
-    def execute_in_process(self, run_config: AnyRunConfig = None, **options: Any) -> ExecuteInProcessResult:
+    def execute_in_process(
+        self,
+        run_config: AnyRunConfig = None,
+        *,
+        resources: Mapping[str, ResourceLike] | None = None,
+        input_values: Mapping[str, Any] | None = None,
+        raise_on_error: bool = True,
+    ) -> ExecuteInProcessResult:
         """Run the graph here and now as a job of its own; see ``JobDefinition.execute_in_process``."""
-        resources = options.pop("resources", None)
-        return self.to_job(resource_defs=resources).execute_in_process(run_config, **options)
+        options = JobOptions(resources or {}, tags=self.tags, input_values=input_values or {})
+        return JobDefinition(self, options=options).execute_in_process(run_config, raise_on_error=raise_on_error)
 
 
 @overload
@@ -79,8 +87,15 @@ def graph(
             description=description or inspect.getdoc(function),
             ins=composed.ins,
             outs=composed.outs,
+            out_descriptions=_descriptions(out),
             tags=tags,
             owner=owner,
+            source=source_line(function),
         )
 
     return decorate if compose_fn is None else decorate(compose_fn)
+
+
+def _descriptions(out: GraphOut | Mapping[str, GraphOut] | None) -> dict[str, str | None]:
+    named = out if isinstance(out, Mapping) else {"result": out or GraphOut()}
+    return {name: one.description for name, one in named.items()}

@@ -18,7 +18,7 @@ from dagwire.execute.result import ExecuteInProcessResult
 from dagwire.executor import ExecutorDefinition, in_process_executor
 from dagwire.plan import ExecutionPlan, make_plan
 from dagwire.preset import Preset
-from dagwire.requirements import io_manager_keys, missing_resources
+from dagwire.requirements import io_manager_keys, missing_resources, resource_order
 from dagwire.resource import ResourceDefinition
 from dagwire.storage import mem_io_manager
 from dagwire.wiring import NodeGraph, compose
@@ -183,6 +183,7 @@ class JobDefinition:
         if unknown:
             raise DefinitionError(f"{self._owner}: input_values has {min(unknown)!r}, which is no input of its graph")
         self._check_storage()
+        resource_order(self.resource_defs, set(self.resource_defs), self._owner)
         self._check_one(self.config, f"{self._owner}, its config")
         for preset in self.presets.values():
             self._check_one(merge_config(self.config, preset.run_config), f"{self._owner}, preset {preset.name!r}")

@@ -7,7 +7,7 @@ from typing import Any, Final, overload
 from pydantic import TypeAdapter, ValidationError
 
 from dagwire.annotations import Nothing, fits
-from dagwire.composition import NodeDefinition, PendingNode, current_body, place, valid_name
+from dagwire.composition import NodeDefinition, PendingNode, current_body, place, source_line, valid_name
 from dagwire.config.model import adapter_of
 from dagwire.context import OpExecutionContext
 from dagwire.errors import DefinitionError, InvocationError
@@ -36,18 +36,17 @@ class OpDefinition(NodeDefinition):
         options: "OpOptions | None" = None,
     ) -> None:
         name = name or compute_fn.__name__
-        owner = f"op {name!r} ({_source_line(compute_fn)})"
+        owner = f"op {name!r} ({source_line(compute_fn)})"
         options = options or OpOptions()
         self.compute_fn: Final = compute_fn
         self.signature: Final[Signature] = read_signature(compute_fn, owner)
-        self.source: Final = _source_line(compute_fn)
-        """``file.py:12`` of the function."""
         super().__init__(
             name,
             description=description or inspect.getdoc(compute_fn),
             tags=options.tags,
             ins=_inputs(self.signature, ins or {}, owner),
             outs=outputs_of(out, self.signature.returns, compute_fn),
+            source=source_line(compute_fn),
         )
         self.config_schema: Final = _config_schema(self.signature, options, owner)
         """What its config is declared as; ``MISSING``: it takes none."""
@@ -197,8 +196,3 @@ def _config_schema(signature: Signature, options: OpOptions, owner: str) -> Any:
     if signature.config is not MISSING and options.config_schema is not MISSING:
         raise DefinitionError(f"{owner}: declare its config once: as the parameter 'config' or as config_schema")
     return signature.config if signature.config is not MISSING else options.config_schema
-
-
-def _source_line(function: OpFunction) -> str:
-    code = getattr(inspect.unwrap(function), "__code__", None)
-    return f"{code.co_filename}:{code.co_firstlineno}" if code is not None else "?"

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -39,8 +39,10 @@ class NodeGraph(NodeDefinition):
         description: str | None = None,
         ins: Mapping[str, In] | None = None,
         outs: Mapping[str, OutputSource] | None = None,
+        out_descriptions: Mapping[str, str | None] | None = None,
         tags: Mapping[str, Any] | None = None,
         owner: str | None = None,
+        source: str = "?",
     ) -> None:
         owner = owner or f"graph {name!r}"
         by_name = _by_name(nodes, owner)
@@ -59,7 +61,11 @@ class NodeGraph(NodeDefinition):
             description=description,
             tags=tags,
             ins=ins,
-            outs={key: _output(by_name, source, f"{owner}, output {key!r}") for key, source in (outs or {}).items()},
+            outs={
+                key: _described(_output(by_name, one, f"{owner}, output {key!r}"), (out_descriptions or {}).get(key))
+                for key, one in (outs or {}).items()
+            },
+            source=source,
         )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -112,14 +118,17 @@ def _circle(waiting: Mapping[str, set[str]]) -> list[str]:
 
 def _by_name(nodes: Iterable[Node], owner: str) -> dict[str, Node]:
     by_name: dict[str, Node] = {}
-    definitions: dict[str, Node] = {}
+    definitions: dict[str, NodeDefinition] = {}
     for node in nodes:
         if node.name in by_name:
             raise DefinitionError(f"{owner}: there are two nodes named {node.name!r}; give each its own alias")
         by_name[node.name] = node
-        first = definitions.setdefault(node.definition.name, node)
-        if first.definition is not node.definition and type(first.definition) is not type(node.definition):
-            raise DefinitionError(f"{owner}: {first.definition!r} and {node.definition!r} have the same name")
+        first = definitions.setdefault(node.definition.name, node.definition)
+        if first is not node.definition:
+            raise DefinitionError(
+                f"{owner}: there are two different definitions named {first.name!r} "
+                f"({first.source} and {node.definition.source}); rename one of them"
+            )
     return by_name
 
 
@@ -181,6 +190,10 @@ def _output(nodes: Mapping[str, Node], source: OutputSource, place_: str) -> Out
             f"its outputs are: {known}"
         )
     return outs[source.output]
+
+
+def _described(out: Out, description: str | None) -> Out:
+    return out if description is None else replace(out, description=description)
 
 
 def _inferred(nodes: Mapping[str, Node], name: str, given: In) -> In:

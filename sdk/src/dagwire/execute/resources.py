@@ -73,7 +73,9 @@ def _set_up(environment: Environment, key: str, block: AbstractContextManager[An
         seconds = round(time.monotonic() - started, 3)
         environment.emit(
             EngineNoted(
-                level=LogLevel.DEBUG, message="resource is set up", fields={"resource": key, "seconds": seconds}
+                level=LogLevel.DEBUG,
+                message=f"resource {key!r} is set up",
+                fields={"resource": key, "seconds": seconds},
             )
         )
     return value
