@@ -34,6 +34,7 @@ _CLOSE_SECONDS: Final = 3.0
 _REPLIES_LIMIT: Final = 65_536
 _DENIALS_LIMIT: Final = 1_000
 _DENIED: Final = re.compile(r'permissions violation for (publish|subscription) to "([^"]+)"')
+_LOSSES: Final = (OSError, nats.errors.UnexpectedEOF, nats.errors.StaleConnectionError)
 _REFUSED: Final = ("authorization violation", "authentication")
 
 
@@ -212,7 +213,7 @@ class Connection:
                     "check user and password in the address"
                 )
             log.error("bus credential refused", extra={"bus": self.address})
-        elif self.connected and self._worth_telling(text):
+        elif self.connected and not isinstance(error, _LOSSES) and self._worth_telling(text):
             log.warning("bus error", extra={"bus": self.address, "cause": repr(error)})
         else:
             log.debug("bus unreachable", extra={"bus": self.address, "cause": repr(error)})

@@ -39,7 +39,7 @@ class Follower:
         while True:
             await self._connection.until_connected()
             name = "follow-" + self._connection.new_inbox().rpartition(".")[2]
-            pull = Pull(self._connection, self._stream, name, capacity=2 * BATCH)
+            pull = Pull(self._connection, self._stream, name, capacity=2 * BATCH, lasting=False)
             try:
                 waiting = await self._create(name)
                 if waiting is None:
@@ -86,7 +86,7 @@ class Follower:
             taken = await pull.take(BATCH)
             deliveries, pending = self._check(taken, seen)
             seen += len(deliveries)
-            if pull.reconnects or (not taken and pull.consumer_sequence > seen):
+            if not taken and pull.consumer_sequence > seen:
                 raise BrokenPullError("deliveries were lost on the way")
             if not deliveries:
                 if not self._caught_up:  # what was waiting has been removed meanwhile

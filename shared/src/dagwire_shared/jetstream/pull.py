@@ -32,7 +32,11 @@ class BrokenPullError(Exception):
 class Pull:
     """An open pull on one consumer. ``take`` has one caller at a time."""
 
-    def __init__(self, connection: Connection, stream: str, consumer: str, *, capacity: int) -> None:
+    def __init__(
+        self, connection: Connection, stream: str, consumer: str, *, capacity: int, lasting: bool = True
+    ) -> None:
+        """Prepare a pull of at most ``capacity`` messages; one that is not ``lasting`` breaks at a reconnect."""
+        self._lasting = lasting
         self._connection = connection
         self._subject = f"{api.API}.CONSUMER.MSG.NEXT.{stream}.{consumer}"
         self.capacity = capacity
@@ -45,8 +49,6 @@ class Pull:
         self._heard = 0.0
         self._not_before = 0.0
         self._loop = asyncio.get_running_loop()
-        self.reconnects = 0
-        """How often the connection came back: what was under way then is lost."""
         self.heartbeats = 0
         self.consumer_sequence = 0
         """The last consumer sequence that the server says it delivered."""
@@ -70,7 +72,8 @@ class Pull:
 
     def _on_reconnect(self) -> None:
         self._open.clear()
-        self.reconnects += 1
+        if not self._lasting:
+            self._broken = "the connection was lost"
         self._arrived.set()
 
     async def _on_message(self, msg: Msg) -> None:

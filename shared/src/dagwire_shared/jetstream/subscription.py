@@ -5,6 +5,7 @@ has not finished (ADR 0002).
 """
 
 import asyncio
+import contextlib
 import json
 import logging
 from collections import OrderedDict
@@ -28,6 +29,10 @@ _CREATE_SECONDS: Final = 5.0
 _STALE: Final = 0.8
 """The share of the ack wait after which a message that was not given out yet is left to come again."""
 _RETRY_SECONDS: Final = 0.25
+_REMEMBERED: Final = 50_000
+"""How many acknowledged messages are known here: a killed server forgets what it had not written yet."""
+_ACK_SECONDS: Final = 1.5
+_ACK_TRIES: Final = 2
 
 
 class JetStreamSubscription:
@@ -83,11 +88,7 @@ class JetStreamSubscription:
         left = [msg.reply for msg in await self._pull.close()]
         fresh = self._loop.time() - self._consumer.ack_wait.total_seconds()
         left += [reply for arrived, reply in self._unacknowledged.values() if arrived > fresh]
-        for reply in left:
-            try:
-                await self._connection.publish(reply, b"-NAK")
-            except DisconnectedError:
-                return
+        await self._send(left, b"-NAK")
 
     async def batch(self, limit: int, *, wait: timedelta) -> Sequence[Delivery]:
         """Return 1 to ``limit`` deliveries in stream order; see ``bus.Subscription.batch``."""
@@ -95,7 +96,8 @@ class JetStreamSubscription:
         while True:
             try:
                 pull = await self._pulling(limit)
-                deliveries = self._accept(await pull.take(limit, wait=max(0.0, end - self._loop.time())))
+                deliveries, done = self._accept(await pull.take(limit, wait=max(0.0, end - self._loop.time())))
+                await self._send(done, b"+ACK")
             except BrokenPullError as error:
                 log.info("consumer is opened again", extra={"consumer": self._consumer.name, "cause": str(error)})
                 await self._reopen(end)
@@ -128,42 +130,69 @@ class JetStreamSubscription:
         except (TimeoutError, DisconnectedError, UnansweredError):
             return
 
-    def _accept(self, taken: Sequence[tuple[float, Msg]]) -> list[Delivery]:
-        """Read deliveries, leaving out what was acknowledged already and what has waited here for too long."""
+    def _accept(self, taken: Sequence[tuple[float, Msg]]) -> tuple[list[Delivery], list[str]]:
+        """Read deliveries, leaving out what has waited here for too long, and what was acknowledged already.
+
+        A server that is killed right after it confirmed may have forgotten: those are acknowledged once more.
+        """
+        done: list[str] = []
         fresh = self._loop.time() - self._consumer.ack_wait.total_seconds() * _STALE
         found: dict[int, Delivery] = {}
         for arrived, msg in taken:
             place = api.read_place(msg.reply)
-            if arrived < fresh or place.sequence in self._acknowledged:
+            if place.sequence in self._acknowledged:
+                done.append(msg.reply)
+                continue
+            if arrived < fresh:
                 continue
             found[place.sequence] = api.read_delivery(msg, place)
             self._unacknowledged[place.sequence] = (arrived, msg.reply)
         while len(self._unacknowledged) > 2 * self._consumer.max_unacknowledged:
             self._unacknowledged.popitem(last=False)
-        return [found[sequence] for sequence in sorted(found)]
+        return [found[sequence] for sequence in sorted(found)], done
+
+    async def _send(self, replies: Sequence[str], word: bytes) -> None:
+        """Tell the server something that may get lost."""
+        with contextlib.suppress(DisconnectedError):
+            for reply in replies:
+                await self._connection.publish(reply, word)
 
     async def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
-        """Confirm the deliveries; see ``bus.Subscription.acknowledge``."""
+        """Confirm the deliveries; see ``bus.Subscription.acknowledge``.
+
+        Even unconfirmed, this subscription does not give them out again: should they come, they are acknowledged anew.
+        """
         replies = [self._unacknowledged[one.sequence][1] for one in deliveries if one.sequence in self._unacknowledged]
         if not replies:
             return
+        self._note_done(deliveries)
         until = Deadline(PUBLISH_DEADLINE, f"{len(replies)} deliveries of consumer {self._consumer.name}")
+        silent = 0
         async for wait in until.tries(self._connection):
             try:
                 for reply in replies[:-1]:
                     await self._connection.publish(reply, b"+ACK")
-                answer = await self._connection.request(replies[-1], b"+ACK", wait=wait)
-            except (DisconnectedError, UnansweredError) as error:
+                answer = await self._connection.request(replies[-1], b"+ACK", wait=min(wait, _ACK_SECONDS))
+            except DisconnectedError as error:
                 until.cause = error
                 continue
-            if answer.headers and api.STATUS in answer.headers:
-                until.cause = f"the consumer {self._consumer.name} is away"
+            except UnansweredError:
+                silent += 1
+                if silent == _ACK_TRIES:  # a restarted server does not answer about what it forgot to have delivered
+                    raise BusUnavailableError(
+                        f"the server did not confirm {len(replies)} deliveries of consumer {self._consumer.name}: "
+                        "they may come again"
+                    ) from None
                 continue
-            break
+            if not answer.headers or api.STATUS not in answer.headers:
+                return
+            until.cause = f"the consumer {self._consumer.name} is away"
+
+    def _note_done(self, deliveries: Sequence[Delivery]) -> None:
         for one in deliveries:
             self._unacknowledged.pop(one.sequence, None)
             self._acknowledged[one.sequence] = None
-        while len(self._acknowledged) > 4 * self._consumer.max_unacknowledged:
+        while len(self._acknowledged) > _REMEMBERED:
             self._acknowledged.popitem(last=False)
 
     async def retry(self, delivery: Delivery, *, after: timedelta) -> None:
@@ -174,10 +203,7 @@ class JetStreamSubscription:
         body = b"-NAK"
         if after > timedelta(0):
             body += b" " + json.dumps({"delay": api.nanoseconds(after)}).encode()
-        try:
-            await self._connection.publish(held[1], body)
-        except DisconnectedError as error:  # it comes again after the ack wait anyway
-            log.debug("retry not sent", extra={"sequence": delivery.sequence, "cause": str(error)})
+        await self._send([held[1]], body)  # if that gets lost, it comes again after the ack wait anyway
 
 
 @asynccontextmanager
@@ -189,6 +215,3 @@ async def consume(connection: Connection, consumer: Consumer) -> AsyncIterator[J
         yield subscription
     finally:
         await subscription.close()
-
-
-__all__ = ["BusUnavailableError", "JetStreamSubscription", "consume"]
