@@ -48,11 +48,11 @@ def test_no_code_at_all_says_how_to_name_it(tmp_path):
     assert "-f FILE" in up(cwd=tmp_path).stderr
 
 
-def test_a_directory_in_use_is_refused_with_the_process_that_uses_it(tmp_path):
-    standalone = Standalone(tmp_path / "data", "-f", str(REPO))
+def test_a_directory_in_use_is_refused_with_the_process_that_uses_it(tmp_path, data_directory):
+    standalone = Standalone(data_directory, "-f", str(REPO))
     standalone.start()
     try:
-        done = up("-f", str(REPO), "--directory", str(tmp_path / "data"), cwd=tmp_path)
+        done = up("-f", str(REPO), "--directory", str(data_directory), cwd=tmp_path)
         assert done.returncode == 1
         assert "is in use by another `dagwire up`" in done.stderr
         assert str(standalone.pid) in done.stderr
@@ -60,18 +60,18 @@ def test_a_directory_in_use_is_refused_with_the_process_that_uses_it(tmp_path):
         standalone.stop()
 
 
-def test_a_file_that_fails_to_import_is_one_sentence_and_its_trace_is_in_dagit(tmp_path):
+def test_a_file_that_fails_to_import_is_one_sentence_and_its_trace_is_in_dagit(tmp_path, data_directory):
     broken = tmp_path / "broken.py"
     broken.write_text("import dagwire\n\nraise RuntimeError('the flux is low')\n")
-    standalone = Standalone(tmp_path / "data", "-f", str(broken))
+    standalone = Standalone(data_directory, "-f", str(broken))
     standalone.start()
     try:
-        assert "broken did not load: RuntimeError: the flux is low" in standalone.output
+        assert "could not be imported: RuntimeError: the flux is low" in standalone.output
         assert "Traceback" not in standalone.output
         with standalone.client() as client:
             (location,) = client.get("/api/v1/locations").json()
             assert location["status"] == "FAILED"
-            assert any("broken.py" in frame for frame in location["error"]["stack"])
+            assert any("broken.py" in frame for frame in location["error"]["cause"]["stack"])
             broken.write_text("from dagwire import job, op\n\n@op\ndef one(): ...\n\n@job\ndef mended():\n    one()\n")
             for line in client.stream("GET", "/api/v1/feed").__enter__().iter_lines():
                 if line.startswith("data:") and '"LOADED"' in line:

@@ -17,8 +17,8 @@ pytestmark = [pytest.mark.xdist_group("standalone"), pytest.mark.timeout(180)]
 
 
 @pytest.fixture(scope="module")
-def dagwire(tmp_path_factory):
-    standalone = Standalone(tmp_path_factory.mktemp("standalone"), "-f", str(REPO))
+def dagwire(module_data_directory):
+    standalone = Standalone(module_data_directory, "-f", str(REPO))
     standalone.start()
     yield standalone
     standalone.stop()
@@ -154,8 +154,8 @@ def test_a_schedule_launches_each_tick_once_though_two_schedulers_run(dagwire, c
     assert {run["run_id"] for run in scheduled} >= set(run_ids)
 
 
-def test_ctrl_c_stops_every_process_and_the_next_start_finds_the_history(tmp_path):
-    standalone = Standalone(tmp_path / "data", "-f", str(REPO), "--first-run", "chatty")
+def test_ctrl_c_stops_every_process_and_the_next_start_finds_the_history(data_directory):
+    standalone = Standalone(data_directory, "-f", str(REPO), "--first-run", "chatty")
     standalone.start()
     assert "chatty succeeded" in standalone.output
     with standalone.client() as client:
@@ -170,8 +170,8 @@ def test_ctrl_c_stops_every_process_and_the_next_start_finds_the_history(tmp_pat
     standalone.stop()
 
 
-def test_a_killed_instance_leaves_nothing_that_stops_the_next(tmp_path):
-    standalone = Standalone(tmp_path / "data", "-f", str(REPO))
+def test_a_killed_instance_leaves_nothing_that_stops_the_next(data_directory):
+    standalone = Standalone(data_directory, "-f", str(REPO))
     standalone.start()
     with standalone.client() as client:
         run_id = launch(client)
@@ -179,5 +179,5 @@ def test_a_killed_instance_leaves_nothing_that_stops_the_next(tmp_path):
     standalone.kill()
     standalone.start()
     with standalone.client() as client:
-        assert client.get(f"/api/v1/runs/{run_id}").json()["status"] == "SUCCESS"
+        wait_until(lambda: client.get(f"/api/v1/runs/{run_id}").json()["status"] == "SUCCESS")
     standalone.stop()

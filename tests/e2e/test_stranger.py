@@ -29,8 +29,8 @@ pytestmark = [pytest.mark.xdist_group("standalone"), pytest.mark.timeout(120)]
 
 
 @pytest.fixture(scope="module")
-def nats_url(tmp_path_factory):
-    standalone = Standalone(tmp_path_factory.mktemp("stranger"), "-f", str(REPO))
+def nats_url(module_data_directory):
+    standalone = Standalone(module_data_directory, "-f", str(REPO))
     standalone.start()
     yield standalone.nats_url
     standalone.stop()

@@ -37,6 +37,7 @@ class Standalone:
         self._news: queue.SimpleQueue[str | None] = queue.SimpleQueue()
 
     def start(self) -> None:
+        self._lines, self._news = [], queue.SimpleQueue()
         ports = [word for option, port in self.ports.items() for word in (option, str(port))]
         self._process = subprocess.Popen(
             [sys.executable, "-m", "dagwire.cli", "up", "--directory", str(self.directory), *ports, *self._arguments],

@@ -89,5 +89,5 @@ def _fact(location: dict[str, object]) -> LocationFact:
         name=str(location["name"]),
         jobs=sum(len(repository["jobs"]) for repository in repositories),
         schedules=sum(len(repository["schedules"]) for repository in repositories),
-        error=f"{error['type']}: {error['message']}" if error else None,
+        error=error["message"] if error else None,
     )

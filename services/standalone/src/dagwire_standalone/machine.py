@@ -79,9 +79,14 @@ async def started(options: Options) -> AsyncIterator[Machine]:
         ports.check(options.host, options.postgres_port, use="PostgreSQL", option="--postgres-port")
         database = Database(directory.postgres, host=options.host, port=options.postgres_port)
         supervisors: list[Supervisor] = []
+        ready = asyncio.Event()
+
+        def on_line(name: str, line: bytes) -> None:
+            if ready.is_set():  # before, parts complain that others are not there yet
+                echo(name, line)
 
         async def start(part: Part) -> None:
-            supervisor = Supervisor(part, inherit=lock, on_line=echo)
+            supervisor = Supervisor(part, inherit=lock, on_line=on_line)
             stack.push_async_callback(supervisor.stop)
             await supervisor.start()
             supervisors.append(supervisor)
@@ -102,6 +107,7 @@ async def started(options: Options) -> AsyncIterator[Machine]:
         machine = Machine(plan, supervisors, keeper)
         stack.push_async_callback(machine.dagit.close)
         await _ready(machine)
+        ready.set()
         yield machine
 
 
