@@ -54,7 +54,7 @@ def read(source: str) -> dict[str, Any]:
 def _text(source: str) -> tuple[str, str]:
     if source == "-":
         return sys.stdin.read(), "stdin"
-    if source.lstrip().startswith("{"):
+    if source.lstrip().startswith(("{", "[")):
         return source, "the text"
     try:
         return Path(source).read_text(encoding="utf-8"), source

@@ -53,7 +53,7 @@ class Dagit:
         key = key or str(uuid.uuid4())
         give_up = time.monotonic() + _RETRY_SECONDS
         while True:
-            pause = 1.0
+            pause = 0.5
             try:
                 with _explained(self.url):
                     response = self.client.post(self.address("runs"), json=dict(body), headers={"Idempotency-Key": key})
@@ -139,6 +139,9 @@ def _bad_url(url: str) -> str:
 def refusal(response: httpx.Response, url: str) -> CommandError:
     """Return what an answer that is not a success means, as an error; the response has been read."""
     code, message, details = _problem(response)
+    if response.is_redirect:
+        target = response.headers.get("location", "elsewhere")
+        return CommandError(f"{url} sends its callers to {target}: name that place with --url", ExitCode.UNREACHABLE)
     if response.status_code == httpx.codes.NOT_FOUND:
         if code == "":
             message = f"{url} answers, but it is no Dagit (404 for {response.request.url.path}): check --url"
@@ -183,8 +186,11 @@ def connect(url: str) -> Iterator[Dagit]:
     Raises:
         CommandError: the address cannot be one.
     """
-    if urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).netloc:
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.netloc:
         raise CommandError(_bad_url(url), ExitCode.USAGE)
+    # Loading the certificates takes longer than a request; without TLS, and never redirected to it, none are used.
+    verify = parts.scheme == "https"
     headers = {"User-Agent": f"dagwire-cli/{version('dagwire')}", "Accept": "application/json"}
-    with httpx.Client(timeout=_TIMEOUT, headers=headers, follow_redirects=True) as client:
+    with httpx.Client(timeout=_TIMEOUT, headers=headers, follow_redirects=False, verify=verify) as client:
         yield Dagit(url, client)

@@ -24,6 +24,8 @@ TERMINAL: Final = {
 _SILENCE: Final = httpx.Timeout(10, read=45)
 """Dagit sends a comment every 15 seconds: three missing ones mean a dead connection."""
 _PAUSES: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
+_TOLD: Final = 3
+"""So many tries in vain are worth a word; a blink of the network is not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,9 @@ class Patience:
     """Between tries to connect; the last one repeats."""
 
 
+PATIENCE: Final = Patience()
+
+
 class Follower:
     """Reads one run's feed."""
 
@@ -48,7 +53,7 @@ class Follower:
         self._dagit = dagit
         self._run_id = run_id
         self._tell = tell
-        self._patience = patience or Patience()
+        self._patience = patience or PATIENCE
         self._cursor: str | None = None
         self._broken_since: float | None = None
         self._tries = 0
@@ -67,16 +72,21 @@ class Follower:
         while True:
             try:
                 for sse in self._connection(kinds, deadline):
+                    _check(deadline)
                     item = self._item(sse)
                     if item is not None:
                         yield item
-                        _check(deadline)
                 self._lost("the server ended the feed")
             except _NotKnownYetError as error:
                 if time.monotonic() - since > self._patience.unknown:
                     raise error.final from None
+                if self._tries == 0:
+                    self._tell("the run is not recorded yet; waiting …")
                 self._tries += 1
-            except (httpx.TransportError, SSEError) as error:
+            except SSEError as error:
+                message = f"{self._dagit.url} answers, but not with a feed of events: check --url"
+                raise CommandError(message, ExitCode.UNREACHABLE) from error
+            except httpx.TransportError as error:
                 if self._broken_since is None and self._cursor is None and isinstance(error, httpx.ConnectError):
                     raise CommandError(f"no Dagit answers at {self._dagit.url}", ExitCode.UNREACHABLE) from error
                 self._lost(str(error) or type(error).__name__)
@@ -94,8 +104,9 @@ class Follower:
             if not response.is_success:
                 response.read()
                 self._refused(response)
-            self._regained()
-            yield from source.iter_sse()
+            for sse in source.iter_sse():
+                self._regained()
+                yield sse
 
     def _refused(self, response: httpx.Response) -> None:
         error = refusal(response, self._dagit.url)
@@ -118,11 +129,11 @@ class Follower:
         elif time.monotonic() - self._broken_since > self._patience.lost:
             raise CommandError(f"the Dagit at {self._dagit.url} stays away: {reason}", ExitCode.UNREACHABLE)
         self._tries += 1
-        if self._tries == 3:  # noqa: PLR2004 -- a blink of the network is not worth a word
+        if self._tries == _TOLD:
             self._tell(f"connection lost ({reason}); trying again …")
 
     def _regained(self) -> None:
-        if self._tries >= 3:  # noqa: PLR2004 -- it was told that it is lost
+        if self._broken_since is not None and self._tries >= _TOLD:
             self._tell("connected again")
         self._tries = 0
         self._broken_since = None

@@ -13,14 +13,17 @@ Data = Mapping[str, Any]
 def line(event: Mapping[str, Any]) -> str:
     """Return an event as a line of a log: time, level, step, what happened; an error's stack below it."""
     data: Data = event.get("data") or {}
-    moment = parse(event.get("time"))
-    at = moment.astimezone().strftime("%H:%M:%S.%f")[:-3] if moment is not None else ""
     level = level_of(event)
     step = data.get("step_key") or ""
     mark = status(level) + " " * (8 - len(level))
     error = data.get("error")
-    text = f"{faint(at)}  {mark} {step + '  ' if step else ''}{describe(event)}"
+    text = f"{faint(_at(event))}  {mark} {step + '  ' if step else ''}{describe(event)}"
     return f"{text}\n{indent(trace(error), 4)}" if error else text
+
+
+def _at(event: Mapping[str, Any]) -> str:
+    moment = parse(event.get("time"))
+    return "" if moment is None else moment.astimezone().strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
 
 
 def level_of(event: Mapping[str, Any]) -> str:

@@ -68,10 +68,15 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     A column in which every row is empty is left out.
     """
     shown = [index for index in range(len(heads)) if any(row[index] for row in rows)]
-    lines = [[bold(heads[index]) for index in shown], *([row[index] for index in shown] for row in rows)]
+    lines = [[bold(heads[index]) for index in shown], *([_cell(row[index]) for index in shown] for row in rows)]
     widths = [max(_width(line[column]) for line in lines) for column in range(len(shown))]
     limit = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     return "\n".join(_line(line, widths, limit) for line in lines)
+
+
+def _cell(text: str) -> str:
+    """Return the first paragraph on one line."""
+    return " ".join(text.split("\n\n", maxsplit=1)[0].split())
 
 
 def _line(cells: Sequence[str], widths: Sequence[int], limit: int | None) -> str:
