@@ -1,76 +1,72 @@
-"""The worker's thread that owns the connection to the bus: claim, outbox, and cancel orders. Runs no user code."""
+"""The worker's thread that owns the connection to the bus: it takes the run, then does the work it is given.
+
+It runs no user code, and imports no models: it is at work while those are imported.
+"""
 
 import asyncio
 import logging
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
 from datetime import timedelta
-from itertools import chain, repeat
 from typing import Final
 
-from dagwire_shared.bus import Bus
-from dagwire_shared.commands import CancelRun
-from dagwire_shared.envelope import decode
-from dagwire_shared.errors import BusUnavailableError, MalformedMessageError
+from dagwire_shared.bus import Bus, Streams
+from dagwire_shared.errors import BusUnavailableError
 from dagwire_shared.ids import RunId
 from dagwire_shared.jetstream import connect
-from dagwire_shared.streams import CONTROL
-from dagwire_shared.subjects import control_subject
 
-from dagwire.worker.claim import Claim, claim
-from dagwire.worker.outbox import Outbox
-from dagwire.worker.sender import Sender
+from dagwire.worker.claim import Claim
+from dagwire.worker.codes import EXIT_CLAIM_LOST, exit_code
 
 log = logging.getLogger(__name__)
 
 Connect = Callable[[], AbstractAsyncContextManager[Bus]]
+Work = Callable[[Bus], Awaitable[None]]
 
-_LOOK_SECONDS: Final = 15.0
-"""How often the last order is read, should a notification be lost while the connection was away."""
-_FIRST_LOOKS_SECONDS: Final = (1.0,)
-"""The second look comes soon: the subscription may have begun after the first."""
 _CONNECT: Final = timedelta(seconds=10)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Errand:
-    """What the thread is to do."""
-
-    run_id: RunId
-    worker: str
-    traceparent: str | None
-    connect: Connect
-    on_cancel: Callable[[str], None]
-    """Called with the reason when an order to cancel the run is found."""
-
-
 class Link:
-    """Runs the errand in a thread of its own; the answers come as futures."""
+    """A thread that claims the run on a connection of its own, then works until all is said."""
 
-    def __init__(self, errand: Errand, outbox: Outbox) -> None:
-        self._errand = errand
-        self._outbox = outbox
-        self._canceled = False
+    def __init__(self, connect: Connect, claim: Callable[[Streams], Awaitable[Claim]]) -> None:
+        self._connect = connect
+        self._claim = claim
         self.claimed: Future[Claim] = Future()
         """Whose the run is; or why that cannot be learnt. To be asked when ``answered`` is free."""
         self.answered = threading.Lock()
         """Taken until ``claimed`` is done. A lock, since waiting for one may be broken off by a signal's exception."""
         self.answered.acquire()
+        self._given: Future[Work] = Future()
         self.finished: Future[None] = Future()
-        """Done when every event is acknowledged; or why they cannot be sent."""
+        """Done when the work is; or why it cannot be done."""
         self._thread = threading.Thread(target=self._run, name="dagwire-link", daemon=True)
 
     def start(self) -> None:
         """Start the thread."""
         self._thread.start()
 
+    def proceed(self, work: Work) -> None:
+        """Say what is to be done once the run is taken."""
+        self._given.set_result(work)
+
     @property
     def ours(self) -> bool:
         """Whether this worker has the run."""
         return self.claimed.done() and self.claimed.exception() is None and self.claimed.result() is Claim.OURS
+
+    def code_without_run(self) -> int | None:
+        """Return the exit code of a worker that has no run, with the reason logged; None: it has. When answered."""
+        error = self.claimed.exception()
+        if error is not None:
+            log.error("the run was not taken: %s", error)
+            return exit_code(error)
+        if not self.ours:
+            log.warning("nothing to do: %s", self.claimed.result().value)
+            return EXIT_CLAIM_LOST
+        return None
 
     def join(self, seconds: float) -> None:
         """Give the thread a moment to close its connection."""
@@ -88,52 +84,16 @@ class Link:
                 self.answered.release()
             if not self.finished.done():
                 self.finished.set_exception(cause)
-            self._errand.on_cancel(f"The run cannot tell what happens in it: {cause}")
 
     async def _work(self) -> None:
-        errand = self._errand
-        async with errand.connect() as bus:
-            taken = await claim(bus.streams, errand.run_id, worker=errand.worker, traceparent=errand.traceparent)
+        async with self._connect() as bus:
+            taken = await self._claim(bus.streams)
             self.claimed.set_result(taken)
             self.answered.release()
-            if taken is not Claim.OURS:
-                return
-            hearing = [asyncio.create_task(self._listen(bus)), asyncio.create_task(self._look(bus))]
-            for task in hearing:
-                task.add_done_callback(_report)
-            try:
-                await Sender(bus.streams, self._outbox).run()
+            if taken is Claim.OURS:
+                work = await asyncio.wrap_future(self._given)
+                await work(bus)
                 self.finished.set_result(None)
-            finally:
-                for task in hearing:
-                    task.cancel()
-                await asyncio.gather(*hearing, return_exceptions=True)
-
-    async def _listen(self, bus: Bus) -> None:
-        async for subject, body in bus.signals.listen(control_subject(self._errand.run_id)):
-            self._hear(subject, body)
-
-    async def _look(self, bus: Bus) -> None:
-        subject = control_subject(self._errand.run_id)
-        for pause in chain(_FIRST_LOOKS_SECONDS, repeat(_LOOK_SECONDS)):
-            try:
-                last = await bus.streams.last(CONTROL, subject)
-            except BusUnavailableError:
-                continue
-            if last is not None:
-                self._hear(subject, last.body)
-            await asyncio.sleep(pause)
-
-    def _hear(self, subject: str, body: bytes) -> None:
-        try:
-            order = decode(body).command
-        except MalformedMessageError as error:
-            log.warning("order is not readable", extra={"subject": subject, "cause": str(error)})
-            return
-        if isinstance(order, CancelRun) and order.run_id == self._errand.run_id and not self._canceled:
-            self._canceled = True
-            by = order.requested_by
-            self._errand.on_cancel(f"Canceled by {by.kind}" + (f" {by.name}." if by.name else "."))
 
 
 @asynccontextmanager
@@ -152,9 +112,3 @@ async def connected(url: str, run_id: RunId, *, inbox_prefix: str) -> AsyncItera
         yield bus
     finally:
         await context.__aexit__(None, None, None)
-
-
-def _report(task: "asyncio.Task[None]") -> None:
-    """Log why orders are not heard any more; the run goes on, and SIGTERM still reaches it."""
-    if not task.cancelled() and (error := task.exception()) is not None:
-        log.error("cancel orders are not heard", extra={"cause": str(error)})

@@ -15,11 +15,10 @@ from dagwire_shared.events import EngineNoted, Event, LogLevel
 from dagwire_shared.ids import RunId
 from dagwire_shared.model import utc_now
 
+from dagwire.worker.claim import SOURCE, event_id
 from dagwire.worker.sizes import LARGEST_EVENT, cut_to_fit, left_out
 from dagwire.worker.spool import Spool, SpoolFullError
 
-SOURCE: Final = "/dagwire/run-worker"
-ATTEMPT: Final = 1
 BATCH: Final = 500
 """How many events are sent together at most."""
 MEMORY_BYTES: Final = 8 * 1024 * 1024
@@ -27,11 +26,6 @@ MEMORY_BYTES: Final = 8 * 1024 * 1024
 
 _OVERHEAD: Final = 400
 """What an event costs in memory beside its body, in bytes."""
-
-
-def event_id(run_id: RunId, number: int) -> str:
-    """Return the id of a worker's event: the same after a re-send, so that the stream keeps it once."""
-    return f"{run_id}:{ATTEMPT}:{number}"
 
 
 def number_of(message_id: str) -> int:

@@ -1,39 +1,32 @@
 """Runs one job from its launch message to its last acknowledged event: the worker's main thread."""
 
+import asyncio
 import logging
 import time
+from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
+from dagwire_shared.bus import Bus
 from dagwire_shared.commands import LaunchRun
-from dagwire_shared.envelope import decode
-from dagwire_shared.errors import MalformedMessageError, PermissionDeniedError
 from dagwire_shared.events import Event, FailureCause, RunCanceled, RunFailed, RunSucceeded
-from dagwire_shared.records import CodePointer
+from dagwire_shared.ids import RunId
 
-from dagwire.code import CodeLoadError, DefinitionNotFoundError, describe_exception, load
+from dagwire.code import describe_exception, load
 from dagwire.execute import RunCancellation, RunInfo, execute_run
 from dagwire.job import JobDefinition
 from dagwire.repository import DEFAULT_REPOSITORY
+from dagwire.worker.arguments import Arguments, read_launch
 from dagwire.worker.cancellation import Cancellation
-from dagwire.worker.claim import Claim
-from dagwire.worker.link import Connect, Errand, Link
+from dagwire.worker.codes import EXIT_TOLD, EXIT_UNTOLD, exit_code
+from dagwire.worker.hearing import Hearing
+from dagwire.worker.link import Link
 from dagwire.worker.outbox import Outbox
+from dagwire.worker.sender import Sender
 from dagwire.worker.settings import Settings
 from dagwire.worker.spool import Spool
 
 log = logging.getLogger(__name__)
-
-EXIT_TOLD: Final = 0
-"""The run's end, whatever it was, is acknowledged."""
-EXIT_UNTOLD: Final = 1
-"""The run ended, and the bus did not take that."""
-EXIT_CLAIM_LOST: Final = 75
-"""Another worker has the run, or it was over before it began: this one did nothing."""
-EXIT_DENIED: Final = 77
-"""The credential does not let this worker speak for its run."""
 
 _HELD_SECONDS: Final = 0.05
 _PROGRESS_SECONDS: Final = 10.0
@@ -44,56 +37,28 @@ _CLAIM_SECONDS: Final = 30.0
 End = RunSucceeded | RunFailed | RunCanceled
 
 
-@dataclass(frozen=True, slots=True)
-class Launch:
-    """What the launch file holds."""
-
-    order: LaunchRun
-    traceparent: str | None
-
-
-def read_launch(file: Path) -> Launch:
-    """Read a launch file.
-
-    Raises:
-        MalformedMessageError: it does not hold a ``LaunchRun`` message.
-    """
-    try:
-        envelope = decode(file.read_bytes())
-    except OSError as error:
-        raise MalformedMessageError(f"launch file {file} cannot be read: {error.strerror}") from error
-    command = envelope.command
-    if not isinstance(command, LaunchRun):
-        raise MalformedMessageError(f"launch file {file} holds a {envelope.type}, not a {LaunchRun.TYPE}")
-    return Launch(command, envelope.traceparent)
-
-
 class Run:
     """One run in this process."""
 
-    def __init__(self, launch: Launch, pointer: CodePointer, settings: Settings) -> None:
-        self._order = launch.order
-        self._traceparent = launch.traceparent
-        self._pointer = pointer
+    def __init__(self, run_id: RunId, arguments: Arguments, settings: Settings, *, traceparent: str | None) -> None:
+        self._run_id = run_id
+        self._arguments = arguments
         self._settings = settings
         self._begun = time.monotonic()
         self._spool = Spool(settings.spool_directory, limit_bytes=settings.spool_limit_bytes)
-        self._outbox = Outbox(launch.order.run_id, self._spool, traceparent=launch.traceparent)
+        self._outbox = Outbox(run_id, self._spool, traceparent=traceparent)
         self._cancellation = Cancellation(asked=self._outbox.lift_limits)
 
-    def main(self, connect: Connect, *, worker: str) -> int:
-        """Run to the end, and return the exit code."""
-        errand = Errand(
-            run_id=self._order.run_id,
-            worker=worker,
-            traceparent=self._traceparent,
-            connect=connect,
-            on_cancel=self._cancellation.request,
-        )
-        link = Link(errand, self._outbox)
-        self._cancellation.install()
-        link.start()
-        end = self._run(link)
+    def main(self, link: Link, *, asked_to_end: bool = False) -> int:
+        """Run to the end, and return the exit code.
+
+        Args:
+            link: at work already to take the run.
+            asked_to_end: whether a signal came before this one could listen to it.
+        """
+        link.finished.add_done_callback(self._on_finished)
+        link.proceed(self._work)
+        end = self._run(link, asked_to_end=asked_to_end)
         self._cancellation.disarm()
         code = self._code_without_run(link)
         if code is None:
@@ -101,38 +66,52 @@ class Run:
         link.join(_CLOSE_SECONDS)
         return code
 
+    async def _work(self, bus: Bus) -> None:
+        """Send the outbox until it is closed and empty, and hear cancel orders meanwhile; in the link's thread."""
+        hearing = asyncio.create_task(Hearing(bus, self._run_id, self._cancellation.request).run())
+        hearing.add_done_callback(_report)
+        try:
+            await Sender(bus.streams, self._outbox).run()
+        finally:
+            hearing.cancel()
+            await asyncio.gather(hearing, return_exceptions=True)
+
+    def _on_finished(self, finished: "Future[None]") -> None:
+        if (error := finished.exception()) is not None:
+            self._cancellation.request(f"The run cannot tell what happens in it: {error}")
+
     # --- the run's code -----------------------------------------------------------------------------------------
 
-    def _run(self, link: Link) -> End:
+    def _run(self, link: Link, *, asked_to_end: bool) -> End:
         """Load and run the code; whatever happens is the end of the run."""
         try:
-            # The claim is on its way while the code is imported.
-            job = self._load()
+            self._cancellation.install()
+            if asked_to_end:
+                self._cancellation.request("The run worker was told to end before it began.")
+            launch = read_launch(self._arguments.launch_file)
+            job = self._load(launch.order)
+            # The claim was on its way while the code was imported.
             link.answered.acquire()
             link.answered.release()
-            if isinstance(job, RunFailed) or not link.ours:
-                return job if isinstance(job, RunFailed) else self._canceled("The run is not this worker's.")
-            return self._execute(job)
+            return self._execute(job, launch.order) if link.ours else self._canceled("")
         except RunCancellation as cancellation:
             return self._canceled(str(cancellation))
         except BaseException as error:  # noqa: BLE001 -- the last resort: the run must not end without a word
             return self._failed(error)
 
-    def _load(self) -> JobDefinition | RunFailed:
-        request = self._order.request
-        try:
-            code = load(self._pointer)
-            repository = request.repository
-            if repository == DEFAULT_REPOSITORY and len(code.repositories) == 1:
-                (repository,) = code.repositories
-            return code.job(repository, request.job)
-        except (CodeLoadError, DefinitionNotFoundError) as error:
-            return self._failed(error)
+    def _load(self, order: LaunchRun) -> JobDefinition:
+        request = order.request
+        code = load(self._arguments.pointer)
+        repository = request.repository
+        if repository == DEFAULT_REPOSITORY and len(code.repositories) == 1:
+            # Who leaves the repository out means the only one.
+            (repository,) = code.repositories
+        return code.job(repository, request.job)
 
-    def _execute(self, job: JobDefinition) -> End:
-        request = self._order.request
+    def _execute(self, job: JobDefinition, order: LaunchRun) -> End:
+        request = order.request
         info = RunInfo(
-            run_id=self._order.run_id,
+            run_id=order.run_id,
             job=request.job,
             location=request.location,
             repository=request.repository,
@@ -147,7 +126,7 @@ class Run:
             preset=request.preset,
             emit=self.emit,
             storage_directory=self._settings.storage_directory,
-            pointer=self._pointer,
+            pointer=self._arguments.pointer,
         )
 
     def emit(self, event: Event) -> None:
@@ -180,15 +159,7 @@ class Run:
         if not link.answered.acquire(timeout=_CLAIM_SECONDS):
             log.error("the bus was not reached, so the run was not taken")
             return EXIT_UNTOLD
-        try:
-            taken = link.claimed.result()
-        except Exception as error:  # noqa: BLE001 -- whatever it is, the process ends of it
-            log.error("the run was not taken: %s", error)  # noqa: TRY400 -- the sentence says it all
-            return _exit_code(error)
-        if taken is not Claim.OURS:
-            log.warning("nothing to do: %s", taken.value)
-            return EXIT_CLAIM_LOST
-        return None
+        return link.code_without_run()
 
     def _tell(self, end: End, link: Link) -> int:
         """Have the bus take the last event and all before it."""
@@ -203,7 +174,7 @@ class Run:
                 log.warning("the run has ended; its last events wait for the bus: %s", self._outbox.waiting)
             except Exception as error:  # noqa: BLE001 -- as above
                 log.error("the run's end cannot be told: %s", error)  # noqa: TRY400 -- as above
-                return _exit_code(error)
+                return exit_code(error)
             else:
                 self._spool.close()
                 return EXIT_TOLD
@@ -211,5 +182,7 @@ class Run:
         return EXIT_UNTOLD
 
 
-def _exit_code(error: BaseException) -> int:
-    return EXIT_DENIED if isinstance(error, PermissionDeniedError) else EXIT_UNTOLD
+def _report(hearing: "asyncio.Task[None]") -> None:
+    """Log why orders are not heard any more; the run goes on, and SIGTERM still reaches it."""
+    if not hearing.cancelled() and (error := hearing.exception()) is not None:
+        log.error("cancel orders are not heard", exc_info=error)

@@ -1,0 +1,66 @@
+"""The run worker's command line, and the launch file that it names. Reads; decides nothing."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dagwire_shared.commands import LaunchRun
+from dagwire_shared.envelope import decode
+from dagwire_shared.errors import MalformedMessageError
+from dagwire_shared.records import CodePointer
+
+
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """What the command line says."""
+
+    launch_file: Path
+    pointer: CodePointer
+
+
+def read_arguments(arguments: Sequence[str]) -> Arguments:
+    """Read the command line; a wrong one ends the process with exit code 2."""
+    parser = argparse.ArgumentParser(prog="python -m dagwire.worker", description="Run one job.", allow_abbrev=False)
+    parser.add_argument("--launch", required=True, type=Path, metavar="FILE", help="the LaunchRun message")
+    code = parser.add_mutually_exclusive_group(required=True)
+    code.add_argument("-f", "--python-file", metavar="FILE", help="the code, as a file")
+    code.add_argument("-m", "--module-name", metavar="NAME", help="the code, as a module")
+    code.add_argument("--package-name", metavar="NAME", help="the code, as a package")
+    parser.add_argument("-a", "--attribute", metavar="NAME", help="the one repository or job to serve")
+    parser.add_argument("-d", "--working-directory", metavar="DIR", default=str(Path.cwd()), help="where imports start")
+    given = parser.parse_args(arguments)
+    pointer = CodePointer(
+        python_file=given.python_file,
+        module_name=given.module_name,
+        package_name=given.package_name,
+        attribute=given.attribute,
+        working_directory=given.working_directory,
+        executable=sys.executable,
+    )
+    return Arguments(given.launch, pointer)
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """What the launch file holds."""
+
+    order: LaunchRun
+    traceparent: str | None
+
+
+def read_launch(file: Path) -> Launch:
+    """Read a launch file.
+
+    Raises:
+        MalformedMessageError: it does not hold a ``LaunchRun`` message.
+    """
+    try:
+        envelope = decode(file.read_bytes())
+    except OSError as error:
+        raise MalformedMessageError(f"launch file {file} cannot be read: {error.strerror}") from error
+    command = envelope.command
+    if not isinstance(command, LaunchRun):
+        raise MalformedMessageError(f"launch file {file} holds a {envelope.type}, not a {LaunchRun.TYPE}")
+    return Launch(command, envelope.traceparent)

@@ -1,0 +1,21 @@
+"""The run worker's exit codes."""
+
+from typing import Final
+
+from dagwire_shared.errors import PermissionDeniedError
+
+EXIT_TOLD: Final = 0
+"""The run's end, whatever it was, is acknowledged."""
+EXIT_UNTOLD: Final = 1
+"""The run ended, and the bus did not take that."""
+EXIT_USAGE: Final = 2
+"""Wrong command line, settings or launch file."""
+EXIT_CLAIM_LOST: Final = 75
+"""Another worker has the run, or it was over before it began: this one did nothing."""
+EXIT_DENIED: Final = 77
+"""The credential does not let this worker speak for its run."""
+
+
+def exit_code(error: BaseException) -> int:
+    """Return the exit code of a worker that cannot speak to the bus."""
+    return EXIT_DENIED if isinstance(error, PermissionDeniedError) else EXIT_UNTOLD
