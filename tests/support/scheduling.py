@@ -77,11 +77,11 @@ class VirtualClock:
         await self.to(self._now + timedelta(**duration))
 
     async def jump(self, **duration: float) -> None:
-        """Put the clock forward or back, as a person or a suspended machine does: nothing happens on the way."""
+        """Put the clock forward or back, as a person or a suspended machine does: timers know nothing of it."""
         self._now += timedelta(**duration)
         for listener in tuple(self.listeners):
             listener()
-        await self.to(self._now)
+        await settle()
 
 
 class FakeLease:
