@@ -89,10 +89,11 @@ async def unbroken(work: Any, seconds: float) -> None:
     task = asyncio.ensure_future(work)
     task.add_done_callback(lambda done: done.cancelled() or done.exception())
     done, _ = await asyncio.wait({task}, timeout=seconds)
-    if done:
-        task.result()
-        return
-    raise TimeoutError
+    if not done:
+        raise TimeoutError
+    if task.cancelled():  # nats-py cancels what two of its tasks wait for
+        raise DisconnectedError("the connection was lost meanwhile")
+    task.result()
 
 
 class Connection:
@@ -175,7 +176,7 @@ class Connection:
         if self._revival is not None:
             self._revival.cancel()
         if self._client is not None:
-            with contextlib.suppress(TimeoutError, nats.errors.Error, OSError):
+            with contextlib.suppress(TimeoutError, DisconnectedError, nats.errors.Error, OSError):
                 await unbroken(self._client.close(), _CLOSE_SECONDS)
         self._fail_pending(DisconnectedError("the connection was closed"))
 
@@ -347,7 +348,7 @@ class Connection:
         """Return when the server has read all that was sent before, and its answers to it have come."""
         client = self._client
         if client is not None and self.connected:
-            with contextlib.suppress(nats.errors.Error, TimeoutError, OSError):
+            with contextlib.suppress(nats.errors.Error, DisconnectedError, TimeoutError, OSError):
                 await unbroken(client.flush(), FLUSH_SECONDS)  # its ping overtakes what waits to be sent …
                 await unbroken(client.flush(), FLUSH_SECONDS)  # … which this one comes after
 
