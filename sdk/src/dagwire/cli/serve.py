@@ -144,6 +144,8 @@ def serve(
     )
     configure_logging(level=log_level.upper(), log_format=log_format)
     logging.getLogger("watchfiles").setLevel(logging.WARNING)  # what changed is logged here, with the names
+    # Two saves within a second that leave the size alone would meet the first one's bytecode.
+    sys.dont_write_bytecode = sys.dont_write_bytecode or watch
     try:
         asyncio.run(run_server(settings))
     except PortError as error:

@@ -577,6 +577,7 @@ class OutputRef(_message.Message):
     NODE_FIELD_NUMBER: _builtins.int
     OUTPUT_FIELD_NUMBER: _builtins.int
     node: _builtins.str
+    """empty: an input of the surrounding graph, named by `output`"""
     output: _builtins.str
     def __init__(
         self,

@@ -26,7 +26,10 @@ if _version_not_supported:
 
 
 class CodeServerStub:
-    """Missing associated documentation comment in .proto file."""
+    """While the code does not load, GetRepository, GetJob, ValidateRunConfig and GetExecutionPlan end with
+    FAILED_PRECONDITION; all others carry the error in their answer. User code that does not answer in time:
+    DEADLINE_EXCEEDED, and for a schedule an error in the answer.
+    """
 
     def __init__(self, channel):
         """Constructor.
@@ -77,7 +80,10 @@ class CodeServerStub:
 
 
 class CodeServerServicer:
-    """Missing associated documentation comment in .proto file."""
+    """While the code does not load, GetRepository, GetJob, ValidateRunConfig and GetExecutionPlan end with
+    FAILED_PRECONDITION; all others carry the error in their answer. User code that does not answer in time:
+    DEADLINE_EXCEEDED, and for a schedule an error in the answer.
+    """
 
     def GetServerInfo(self, request, context):
         """What this server is: image, versions, how its code is found, and whether it loaded.
@@ -187,7 +193,10 @@ def add_CodeServerServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class CodeServer:
-    """Missing associated documentation comment in .proto file."""
+    """While the code does not load, GetRepository, GetJob, ValidateRunConfig and GetExecutionPlan end with
+    FAILED_PRECONDITION; all others carry the error in their answer. User code that does not answer in time:
+    DEADLINE_EXCEEDED, and for a schedule an error in the answer.
+    """
 
     @staticmethod
     def GetServerInfo(request,

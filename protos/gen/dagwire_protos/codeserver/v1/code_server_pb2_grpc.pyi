@@ -29,6 +29,11 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class CodeServerStub:
+    """While the code does not load, GetRepository, GetJob, ValidateRunConfig and GetExecutionPlan end with
+    FAILED_PRECONDITION; all others carry the error in their answer. User code that does not answer in time:
+    DEADLINE_EXCEEDED, and for a schedule an error in the answer.
+    """
+
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
@@ -52,6 +57,11 @@ class CodeServerStub:
 
 @_typing.type_check_only
 class CodeServerAsyncStub(CodeServerStub):
+    """While the code does not load, GetRepository, GetJob, ValidateRunConfig and GetExecutionPlan end with
+    FAILED_PRECONDITION; all others carry the error in their answer. User code that does not answer in time:
+    DEADLINE_EXCEEDED, and for a schedule an error in the answer.
+    """
+
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetServerInfo: _aio.UnaryUnaryMultiCallable[_code_server_pb2.GetServerInfoRequest, _code_server_pb2.ServerInfo]  # type: ignore[assignment]
     """What this server is: image, versions, how its code is found, and whether it loaded."""
@@ -71,6 +81,11 @@ class CodeServerAsyncStub(CodeServerStub):
     """The state of the definitions: once at the start of the call, then at each change."""
 
 class CodeServerServicer(metaclass=_abc_1.ABCMeta):
+    """While the code does not load, GetRepository, GetJob, ValidateRunConfig and GetExecutionPlan end with
+    FAILED_PRECONDITION; all others carry the error in their answer. User code that does not answer in time:
+    DEADLINE_EXCEEDED, and for a schedule an error in the answer.
+    """
+
     @_abc_1.abstractmethod
     def GetServerInfo(
         self,
