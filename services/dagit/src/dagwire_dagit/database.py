@@ -39,6 +39,7 @@ class Database:
     """Reads rows. Connections are made when they are needed, and made again after an outage."""
 
     def __init__(self, url: str, *, statement_seconds: float, pool_size: int = POOL_SIZE) -> None:
+        self._away = False
         self._pool = asyncpg.create_pool(
             url,
             min_size=0,
@@ -69,19 +70,26 @@ class Database:
             UnavailableError: the database is away, too slow, or not prepared yet.
         """
         try:
-            return await self._twice(query, arguments)
+            rows = await self._twice(query, arguments)
         except (*_BROKEN, *_BUSY) as error:
-            log.warning("database not reachable", extra={"cause": f"{type(error).__name__}: {error}"})
-            raise UnavailableError(
-                "the history cannot be read now: the database does not answer in time; try again in a moment",
-                code="database_unavailable",
+            raise self._unavailable(
+                "the history cannot be read now: the database is away or too slow", error
             ) from error
         except _UNPREPARED as error:
-            log.warning("database not prepared", extra={"cause": f"{type(error).__name__}: {error}"})
-            raise UnavailableError(
+            raise self._unavailable(
                 "the history cannot be read yet: the event store has to make its tables and let this role read them",
-                code="database_unavailable",
+                error,
             ) from error
+        if self._away:
+            self._away = False
+            log.info("database reachable again")
+        return rows
+
+    def _unavailable(self, message: str, error: Exception) -> UnavailableError:
+        if not self._away:
+            self._away = True
+            log.warning("database not reachable", extra={"cause": f"{type(error).__name__}: {error}"})
+        return UnavailableError(f"{message}; try again in a moment", code="database_unavailable")
 
     async def _twice(self, query: str, arguments: Sequence[Any]) -> Sequence[asyncpg.Record]:
         """A pooled connection may have died since it was used last; then a new one is tried at once."""

@@ -25,6 +25,7 @@ class Server(uvicorn.Server):
             uvicorn.Config(
                 app,
                 access_log=False,
+                log_level="warning",
                 date_header=True,
                 lifespan="off",
                 log_config=None,
