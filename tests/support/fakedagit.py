@@ -60,7 +60,7 @@ ERROR = {
     "cause": {"type": "OSError", "message": "gone", "stack": [], "cause": None},
 }
 STEP_FAILED = event("dagwire.step.failed", 6, step_key="load", seconds=0.25, error=ERROR)
-FAILED = event("dagwire.run.failed", 7, cause="step_failed", message="step load failed", error=None, seconds=1.5)
+FAILED = event("dagwire.run.failed", 7, cause="step_failed", message="step load failed", error=ERROR, seconds=1.5)
 CANCELED = event("dagwire.run.canceled", 7, message="cancelled on request", seconds=1.5)
 STORY = [QUEUED, STARTED, PLANNED, STEP, LOGGED, DEBUG, DONE, SUCCEEDED]
 
@@ -185,7 +185,7 @@ class FakeDagit:
     feeds: list[tuple[str | None, list[str]]] = field(default_factory=list)
     """Last-Event-ID and kinds of each connection."""
     queries: list[dict[str, list[str]]] = field(default_factory=list)
-    agents: set[str] = field(default_factory=set)
+    agents: set[tuple[str, str]] = field(default_factory=set)
     cancels: list[str] = field(default_factory=list)
     url: str = ""
 
@@ -204,8 +204,8 @@ class FakeDagit:
 
     def _jobs(self, app: FastAPI) -> None:
         @app.get("/api/v1/jobs")
-        def jobs(user_agent: Annotated[str, Header()]) -> Any:
-            self.agents.add(user_agent)
+        def jobs(user_agent: Annotated[str, Header()], x_dagwire_client: Annotated[str, Header()]) -> Any:
+            self.agents.add((user_agent, x_dagwire_client))
             return self.jobs
 
         @app.get("/api/v1/jobs/{location}/{repository}/{job}")

@@ -191,6 +191,10 @@ def connect(url: str) -> Iterator[Dagit]:
         raise CommandError(_bad_url(url), ExitCode.USAGE)
     # Loading the certificates takes longer than a request; without TLS, and never redirected to it, none are used.
     verify = parts.scheme == "https"
-    headers = {"User-Agent": f"dagwire-cli/{version('dagwire')}", "Accept": "application/json"}
+    headers = {
+        "Accept": "application/json",
+        "User-Agent": f"dagwire-cli/{version('dagwire')}",
+        "X-Dagwire-Client": "cli",  # who asked for a run: shown with it for ever
+    }
     with httpx.Client(timeout=_TIMEOUT, headers=headers, follow_redirects=False, verify=verify) as client:
         yield Dagit(url, client)

@@ -16,7 +16,8 @@ def line(event: Mapping[str, Any]) -> str:
     level = level_of(event)
     step = data.get("step_key") or ""
     mark = status(level) + " " * (8 - len(level))
-    error = data.get("error")
+    # Where a step failed, the step's own event has shown the error.
+    error = None if data.get("cause") == "step_failed" else data.get("error")
     text = f"{faint(_at(event))}  {mark} {step + '  ' if step else ''}{describe(event)}"
     return f"{text}\n{indent(trace(error), 4)}" if error else text
 

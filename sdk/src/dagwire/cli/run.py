@@ -47,7 +47,7 @@ def run() -> None:
 @click.option("--schedule", metavar="NAME", help="Only those that this schedule asked for.")
 @click.option("--tag", "tags", multiple=True, metavar="KEY=VALUE", help="Only with this tag; repeatable.")
 @click.option(
-    "-n", "--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="At most so many, newest first."
+    "-n", "--limit", type=click.IntRange(1, 500), default=20, show_default=True, help="At most so many, newest first."
 )
 @click.option("--before", metavar="CURSOR", help="The page after the one whose `next` this is.")
 @json_option
