@@ -5,6 +5,7 @@ import inspect
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import Annotated, Any, Self, TypeAlias, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, create_model
@@ -102,7 +103,8 @@ def _of_instance(instance: ConfigurableResource) -> ResourceDefinition:
 
     def opened(context: InitResourceContext) -> Iterator[Any]:
         with ExitStack() as stack:
-            parts = {name: stack.enter_context(_of_instance(one).open(context)) for name, one in nested.items()}
+            inner = replace(context, resource_config=None)  # what is nested has the config that its instance has
+            parts = {name: stack.enter_context(_of_instance(one).open(inner)) for name, one in nested.items()}
             config = (
                 {name: getattr(context.resource_config, name) for name in free} if context.resource_config else free
             )

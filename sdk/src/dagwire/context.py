@@ -1,5 +1,6 @@
 """What user code is given while it runs: the op's context. It reads the run and hands facts on; it decides nothing."""
 
+import copy
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -72,7 +73,7 @@ class OpExecutionContext:
         """``load``, or ``graph.load`` inside a graph."""
         self.run: Final = run
         """The run: its id, job and tags."""
-        self.op_config: Final = op_config
+        self.op_config = op_config
         """The op's config as declared: a ``Config`` object, a plain value, or a mapping."""
         self.resources: Final = resources
         """The resources that the op asked for, as attributes."""
@@ -122,6 +123,12 @@ class OpExecutionContext:
     def get_output_metadata(self, output_name: str | None = None) -> Mapping[str, Any]:
         """Return what ``add_output_metadata`` attached so far."""
         return self._metadata.get(self._output_name(output_name), {})
+
+    def with_config(self, op_config: Any) -> "OpExecutionContext":
+        """Return this context with another config; what is recorded in one is recorded in both."""
+        other = copy.copy(self)
+        other.op_config = op_config
+        return other
 
     def _output_name(self, name: str | None) -> str:
         names = list(self.op.outs) if self.op is not None else [name or "result"]

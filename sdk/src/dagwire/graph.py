@@ -78,7 +78,7 @@ def graph(
     """
 
     def decorate(function: Callable[..., Any]) -> GraphDefinition:
-        own = name or function.__name__
+        own = function.__name__ if name is None else name
         owner = f"graph {own!r}"
         composed = compose(function, owner, ins=ins, out=out)
         return GraphDefinition(

@@ -48,7 +48,7 @@ class JobDefinition:
         options: JobOptions | None = None,
     ) -> None:
         options = options or JobOptions()
-        self.name: Final = valid_name(name or graph.name, "job")
+        self.name: Final = valid_name(graph.name if name is None else name, "job")
         self._owner: Final = f"job {self.name!r}"
         self.description: Final = description or graph.description
         self.graph: Final = graph
@@ -261,7 +261,7 @@ def job(
     options = JobOptions(resource_defs or {}, config, presets, tags, executor_def)
 
     def decorate(function: Callable[..., Any]) -> JobDefinition:
-        own = name or function.__name__
+        own = function.__name__ if name is None else name
         owner = f"job {own!r}"
         composed = compose(function, owner)
         graph = NodeGraph(

@@ -8,7 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from dagwire.annotations import Nothing, fits
 from dagwire.composition import NodeDefinition, PendingNode, current_body, place, source_line, valid_name
-from dagwire.config.model import adapter_of
+from dagwire.config.model import adapter_of, config_value, describe
 from dagwire.context import OpExecutionContext
 from dagwire.errors import DefinitionError, InvocationError
 from dagwire.ports import MISSING, In, Out
@@ -35,7 +35,7 @@ class OpDefinition(NodeDefinition):
         out: Out | Mapping[str, Out] | None = None,
         options: "OpOptions | None" = None,
     ) -> None:
-        name = name or compute_fn.__name__
+        name = compute_fn.__name__ if name is None else name
         owner = f"op {name!r} ({source_line(compute_fn)})"
         options = options or OpOptions()
         self.compute_fn: Final = compute_fn
@@ -147,13 +147,14 @@ def invoke(definition: OpDefinition, args: tuple[Any, ...], kwargs: Mapping[str,
     call.update(kwargs)
     for name in set(definition.ins) - set(signature.inputs):
         call.pop(name, None)
-    if signature.context is not None:
-        call[signature.context] = context
+    config = _direct_config(definition, context) if "config" not in kwargs else kwargs["config"]
+    if signature.context is not None and context is not None:
+        call[signature.context] = context.with_config(config_value(definition.config_schema, config))
     for parameter, key in signature.resources.items():
         if parameter not in call and context is not None:
             call[parameter] = getattr(context.resources, key)
     if signature.config is not MISSING and "config" not in call:
-        call["config"] = _direct_config(definition, context)
+        call["config"] = config
     try:
         inspect.signature(definition.compute_fn).bind(**call)
     except TypeError as error:
@@ -168,7 +169,7 @@ def _direct_config(definition: OpDefinition, context: OpExecutionContext | None)
     try:
         return definition.config_adapter.validate_python({} if given is None else given)
     except ValidationError as error:
-        raise InvocationError(f"op {definition.name!r}: config: {error}") from error
+        raise InvocationError(f"op {definition.name!r}: its config does not fit: {describe(error)}") from error
 
 
 def _inputs(signature: Signature, given: Mapping[str, In], owner: str) -> dict[str, In]:

@@ -155,7 +155,7 @@ def repository(
     """
 
     def decorate(function: RepositoryFunction) -> RepositoryDefinition:
-        own = name or function.__name__
+        own = function.__name__ if name is None else name
         return _collect(own, _items(function(), own), description=description or inspect.getdoc(function))
 
     return decorate if definitions_fn is None else decorate(definitions_fn)

@@ -101,7 +101,7 @@ class ScheduleDefinition:
         self.job: Final = target if isinstance(target, JobDefinition) else None
         """The job itself, where the schedule was given it."""
         self.job_name: Final = target.name if isinstance(target, JobDefinition) else valid_name(target, f"{owner}: job")
-        self.name: Final = valid_name(name or f"{self.job_name}_schedule", "schedule")
+        self.name: Final = valid_name(f"{self.job_name}_schedule" if name is None else name, "schedule")
         self.description: Final = description
         self.cron_schedules: Final = [cron_schedule] if isinstance(cron_schedule, str) else list(cron_schedule)
         self.execution_timezone: Final = execution_timezone or "UTC"
@@ -248,7 +248,7 @@ def schedule(
 
     def decorate(function: ScheduleFunction) -> ScheduleDefinition:
         return ScheduleDefinition(
-            name or function.__name__,
+            function.__name__ if name is None else name,
             cron_schedule=cron_schedule,
             job=job,
             job_name=job_name,

@@ -4,11 +4,10 @@ import inspect
 import types
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Final, TypeVar, get_args, get_origin
-
-from pydantic import BaseModel
+from typing import Annotated, Any, Final, get_args, get_origin
 
 from dagwire.annotations import Nothing, annotations_of
+from dagwire.config.model import Config
 from dagwire.configurable import ConfigurableResource, is_resource_annotation
 from dagwire.context import OpExecutionContext
 from dagwire.errors import DefinitionError
@@ -80,14 +79,10 @@ def _config_hint(hint: Any, owner: str) -> Any:
 
 
 def _input(parameter: inspect.Parameter, hint: Any, owner: str) -> In:
-    from_config = isinstance(hint, type) and issubclass(hint, BaseModel) and getattr(hint, "is_dagwire_config", False)
-    if from_config:
+    if isinstance(hint, type) and issubclass(hint, Config):
         raise DefinitionError(f"{owner}: parameter {parameter.name!r} is a Config: name it 'config'")
     default = MISSING if parameter.default is inspect.Parameter.empty else parameter.default
     return In(hint, default_value=default)
-
-
-T = TypeVar("T")
 
 
 def output_type(annotation: Any) -> Any:

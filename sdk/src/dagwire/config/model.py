@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, create_model
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
 from pydantic import Field as PydanticField
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
 from pydantic_core import to_jsonable_python
@@ -87,18 +87,17 @@ def adapter_of(schema: Any, owner: str) -> TypeAdapter[Any]:
     Raises:
         DefinitionError: pydantic cannot make a schema of it.
     """
-    kind = model_of(schema, owner) if isinstance(schema, Mapping) else schema
-    if isinstance(kind, Field):
-        kind = kind.config
+    if isinstance(schema, Field):
+        schema = schema.config
     try:
-        return TypeAdapter(kind)
+        return TypeAdapter(model_of(schema) if isinstance(schema, Mapping) else schema)
     except (PydanticSchemaGenerationError, PydanticUserError, TypeError) as error:
-        raise DefinitionError(f"{owner}: its config type {kind!r} has no schema ({error})") from error
+        raise DefinitionError(f"{owner}: its config type {schema!r} has no schema ({error})") from error
 
 
-def model_of(schema: Mapping[str, Any], owner: str) -> type[Config]:
+def model_of(schema: Mapping[str, Any]) -> type[Config]:
     """Return the model of a config schema that is written as a mapping of names to types, fields or mappings."""
-    fields: dict[str, Any] = {name: _field(name, value, owner) for name, value in schema.items()}
+    fields: dict[str, Any] = {name: _field(value) for name, value in schema.items()}
     model: type[Config] = create_model("Config", __base__=Config, **fields)
     return model
 
@@ -108,9 +107,15 @@ def config_value(schema: Any, value: Any) -> Any:
     return value.model_dump() if isinstance(schema, Mapping) and isinstance(value, BaseModel) else value
 
 
-def _field(name: str, value: Any, owner: str) -> tuple[Any, Any]:
+def describe(error: ValidationError) -> str:
+    """Return what is wrong and where, on one line."""
+    faults = error.errors(include_url=False, include_input=False, include_context=False)
+    return "; ".join(f"{'.'.join(str(part) for part in one['loc']) or 'it'}: {one['msg']}" for one in faults)
+
+
+def _field(value: Any) -> tuple[Any, Any]:
     entry = value if isinstance(value, Field) else Field(value)
-    kind = model_of(entry.config, f"{owner}.{name}") if isinstance(entry.config, Mapping) else entry.config
+    kind = model_of(entry.config) if isinstance(entry.config, Mapping) else entry.config
     if entry.default_value is not MISSING:
         return kind, PydanticField(entry.default_value, description=entry.description)
     if entry.is_required is False:

@@ -12,7 +12,7 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, Final, Literal, TextIO, cast
 
@@ -67,8 +67,8 @@ class Capture:
         self.settle: Final = settle
 
 
-class _Tee(io.TextIOBase):
-    """A text stream that passes on what is written and hands the lines over."""
+class _Tee:
+    """A text stream that passes on what is written and hands the lines over; in all else it is the stream itself."""
 
     def __init__(self, stream: TextIO, lines: _Lines) -> None:
         self._stream = stream
@@ -81,11 +81,9 @@ class _Tee(io.TextIOBase):
             self._lines.add(text)
         return len(text)
 
-    def writable(self) -> bool:
-        return True
-
-    def flush(self) -> None:
-        self._stream.flush()
+    def writelines(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self.write(line)
 
     def end(self) -> None:
         with self._lock:
