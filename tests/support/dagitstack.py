@@ -39,6 +39,11 @@ class DagitProcess:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     async def start(self, *, ready: int = 200) -> None:
         """Start, and return when its readiness is this."""
         with self.log.open("ab") as log:
