@@ -468,6 +468,14 @@ async def test_removing_a_message_that_is_gone_is_fine(bus: Bus):
     assert await bus.streams.last(QUEUE, ROLE) is None
 
 
+async def test_a_batch_names_the_epoch_of_the_stream_it_was_read_from(bus: Bus):
+    await bus.streams.publish_all(events(3))
+    position = await bus.streams.position(EVENTS)
+    async for batch in bus.streams.follow(EVENTS):
+        assert batch.epoch == position.epoch > 0
+        break
+
+
 async def test_a_position_says_where_the_stream_begins_and_ends(bus: Bus):
     empty = await bus.streams.position(EVENTS)
     await bus.streams.publish_all(events(5))

@@ -60,6 +60,9 @@ class Batch:
     deliveries: Sequence[Delivery]
     caught_up: bool
     """True when nothing that was stored before the read is still to come."""
+    epoch: int = 0
+    """The epoch of the stream that the deliveries were read from. When it changes, sequences begin anew: what comes
+    after the change does not follow what came before."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,8 @@ EXPECTED_LAST: Final = "Nats-Expected-Last-Subject-Sequence"
 BATCH_ID: Final = "Nats-Batch-Id"
 BATCH_SEQUENCE: Final = "Nats-Batch-Sequence"
 BATCH_COMMIT: Final = "Nats-Batch-Commit"
+EPOCH: Final = "dagwire.epoch"
+"""A stream's metadata that tells it from an earlier one of the same name."""
 STATUS: Final = "Status"
 DESCRIPTION: Final = "Description"
 
@@ -37,7 +39,8 @@ ERR_STREAM_EXISTS: Final = 10058
 ERR_MESSAGE_GONE: Final = frozenset({10037, 10043, 10057})
 ERR_CONSUMER_NOT_FOUND: Final = 10014
 
-_RETRYABLE_CODES: Final = frozenset({408, 429, 500, 503})
+_RETRYABLE_CODES: Final = frozenset({408, 429, 503})
+INTERNAL: Final = 500
 _V1_TOKENS: Final = 9
 _SECOND_NS: Final = 1_000_000_000
 
@@ -56,7 +59,7 @@ class ApiError:
         return self.code in _RETRYABLE_CODES or self.err_code == ERR_DUPLICATE_IN_FLIGHT
 
     def __str__(self) -> str:
-        return f"{self.description} (error {self.err_code})"
+        return f"{self.description} (error {self.err_code})" if self.err_code else self.description
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +74,23 @@ def read_answer(msg: Msg) -> Answer:
     """Read an answer of the API, or a publish acknowledgement."""
     status = (msg.headers or {}).get(STATUS)
     if status is not None:
-        description = (msg.headers or {}).get(DESCRIPTION, "no responders" if status == NO_RESPONDERS else status)
+        description = (msg.headers or {}).get(DESCRIPTION, status)
+        if status == NO_RESPONDERS:
+            description = "no responders: the stream is not there, or the server has no JetStream"
         return Answer({}, ApiError(int(status), 0, description))
     content = json.loads(msg.data)
     error = content.get("error")
     if error is None:
         return Answer(content)
     return Answer(content, ApiError(error.get("code", 0), error.get("err_code", 0), error.get("description", "")))
+
+
+def read_epoch(info: Mapping[str, Any]) -> int:
+    """Read a stream's epoch from what ``STREAM.INFO`` answered."""
+    noted = (info["config"].get("metadata") or {}).get(EPOCH)
+    if noted is not None:
+        return int(noted)
+    return int(datetime.fromisoformat(info["created"][:19] + "+00:00").timestamp())
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ class Follower:
         self._subjects = tuple(subjects)
         self._after = after
         self._caught_up = False
+        self._epoch = 0
 
     async def batches(self) -> AsyncGenerator[Batch, None]:
         """Yield batches without end."""
@@ -74,14 +75,23 @@ class Follower:
         if answer.error is not None:
             log.warning("stream cannot be followed yet", extra={"stream": self._stream, "cause": str(answer.error)})
             return None
-        return int(answer.content["num_pending"])
+        waiting = int(answer.content["num_pending"])
+        # Asked after the consumer was made, and before anything is pulled from it: a stream that is rebuilt in between
+        # takes the consumer with it.
+        info = api.read_answer(
+            await self._connection.request(f"{api.API}.STREAM.INFO.{self._stream}", wait=_CREATE_SECONDS)
+        )
+        if info.error is not None:
+            return None
+        self._epoch = api.read_epoch(info.content)
+        return waiting
 
     async def _read(self, pull: Pull, waiting: int) -> AsyncGenerator[Batch, None]:
         seen = 0
         self._caught_up = self._caught_up and waiting == 0
         if waiting == 0 and not self._caught_up:
             self._caught_up = True
-            yield Batch((), caught_up=True)
+            yield Batch((), caught_up=True, epoch=self._epoch)
         while True:
             taken = await pull.take(BATCH)
             deliveries, pending = self._check(taken, seen)
@@ -91,11 +101,11 @@ class Follower:
             if not deliveries:
                 if not self._caught_up:  # what was waiting has been removed meanwhile
                     self._caught_up = True
-                    yield Batch((), caught_up=True)
+                    yield Batch((), caught_up=True, epoch=self._epoch)
                 continue
             self._after = deliveries[-1].sequence
             self._caught_up = self._caught_up or seen >= waiting or pending == 0
-            yield Batch(deliveries, caught_up=self._caught_up)
+            yield Batch(deliveries, caught_up=self._caught_up, epoch=self._epoch)
 
     def _check(self, taken: Sequence[tuple[float, Msg]], seen: int) -> tuple[list[Delivery], int]:
         """Read deliveries, refusing a gap in what the consumer counted."""

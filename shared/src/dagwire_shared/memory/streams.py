@@ -115,7 +115,7 @@ class MemoryStreams:
             caught_up = not source.read(after, subjects, 1)
             if found or (caught_up and not told):
                 told = told or caught_up
-                yield Batch(found, caught_up=caught_up)
+                yield Batch(found, caught_up=caught_up, epoch=source.epoch)
             else:
                 await source.changed.wait()
 
