@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import timedelta
 
 from dagwire_shared.bus import Bus, Delivery, Message, Subscription
@@ -84,6 +84,13 @@ async def read_to_end(bus: Bus, stream: Stream, *, subjects: Sequence[str] = (),
             if batch.caught_up:
                 break
     return found
+
+
+async def eventually(check: Callable[[], Awaitable[bool] | bool], *, seconds: float = 10) -> None:
+    """Return when the check holds; for what nobody tells of."""
+    async with asyncio.timeout(seconds):
+        while not (await found if isinstance(found := check(), Awaitable) else found):  # noqa: ASYNC110 # no event
+            await asyncio.sleep(0.01)
 
 
 async def take(subscription: Subscription, count: int) -> list[Delivery]:

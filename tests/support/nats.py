@@ -37,10 +37,11 @@ def free_port() -> int:
 class NatsServer:
     """One server process; ``start`` after ``kill`` or ``stop`` finds the same store and port."""
 
-    def __init__(self, directory: Path, *, port: int, config: str = "") -> None:
+    def __init__(self, directory: Path, *, port: int, config: str = "", jetstream: bool = True) -> None:
         self.directory = directory
         self.port = port
         self.config = config
+        self.jetstream = jetstream
         self.log = directory / "nats.log"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -64,7 +65,8 @@ class NatsServer:
         self.directory.mkdir(parents=True, exist_ok=True)
         settings = self.directory / "nats.conf"
         store = json.dumps(str(self.directory / "store"))
-        settings.write_text(f"listen: 127.0.0.1:{self.port}\njetstream {{ store_dir: {store} }}\n{self.config}\n")
+        jetstream = f"jetstream {{ store_dir: {store} }}\n" if self.jetstream else ""
+        settings.write_text(f"listen: 127.0.0.1:{self.port}\n{jetstream}{self.config}\n")
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: ASYNC220 # belongs to no event loop: module fixtures keep it
                 [nats_server_binary(), "-c", settings], stdout=log, stderr=log, stdin=subprocess.DEVNULL
@@ -84,7 +86,7 @@ class NatsServer:
                 reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
                 greeting = await reader.readline()
                 writer.close()
-                if greeting.startswith(b"INFO") and b'"jetstream":true' in greeting:
+                if greeting.startswith(b"INFO") and (b'"jetstream":true' in greeting) >= self.jetstream:
                     return
             await asyncio.sleep(_POLL_SECONDS)
 

@@ -11,6 +11,7 @@ import re
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from secrets import token_hex
 from typing import Any, Final
 
 import nats.errors
@@ -27,6 +28,8 @@ Callback = Callable[[Msg], Awaitable[None]]
 Headers = Mapping[str, str]
 
 RECONNECT_WAIT_SECONDS: Final = 0.25
+GIVE_UP_SECONDS: Final = 60.0
+_WATCHES: Final = 10
 PING_SECONDS: Final = 5
 """A connection that answers none of three pings is given up and made anew."""
 FLUSH_SECONDS: Final = 2.0
@@ -115,6 +118,7 @@ class Connection:
         self._counter = 0
         self._last_cause: BaseException | None = None
         self._revival: asyncio.Task[None] | None = None
+        self._watching: asyncio.Task[None] | None = None
         self._denials: dict[str, str] = {}
         self._told = ("", 0.0)
         self.listeners: set[Callable[[], None]] = set()
@@ -142,6 +146,7 @@ class Connection:
             raise BusUnavailableError(f"{self.address} is no address of a NATS server: {error}") from error
         self._opened = True
         self._up.set()
+        self._watching = asyncio.create_task(self._watch())
         log.info("bus connected", extra={"bus": self.address, "bus_client": self._name})
 
     async def _new_client(self) -> Client:
@@ -173,8 +178,9 @@ class Connection:
         """Send what is waiting, and close for good."""
         self._closing = True
         self._up.clear()
-        if self._revival is not None:
-            self._revival.cancel()
+        for task in (self._watching, self._revival):
+            if task is not None:
+                task.cancel()
         if self._client is not None:
             with contextlib.suppress(TimeoutError, DisconnectedError, nats.errors.Error, OSError):
                 await unbroken(self._client.close(), _CLOSE_SECONDS)
@@ -256,6 +262,17 @@ class Connection:
             log.warning("bus connection lost", extra={"bus": self.address})
         self._fail_pending(DisconnectedError("the connection was lost"))
 
+    async def _watch(self) -> None:
+        """Replace a client that does not come back: whatever keeps it, a new one is not kept by it."""
+        missed = 0
+        while True:
+            await asyncio.sleep(GIVE_UP_SECONDS / _WATCHES)
+            missed = 0 if self.connected else missed + 1
+            if missed > _WATCHES and self._revival is None:
+                missed = 0
+                await self._on_disconnected()
+                await self._on_closed()
+
     async def _on_reconnected(self) -> None:
         log.info("bus connected again", extra={"bus": self.address})
         self._denials.clear()
@@ -269,7 +286,11 @@ class Connection:
 
     async def _revive(self) -> None:
         """Replace a client that gave up, as nats-py does after an error it does not know."""
-        log.error("bus client gave up, making a new one", extra={"bus": self.address, "cause": repr(self._last_cause)})
+        log.warning("bus client is replaced", extra={"bus": self.address, "cause": repr(self._last_cause)})
+        old, self._client = self._client, None
+        if old is not None:
+            with contextlib.suppress(TimeoutError, DisconnectedError, nats.errors.Error, OSError):
+                await unbroken(old.close(), _CLOSE_SECONDS)
         while True:
             try:
                 client = await self._new_client()
@@ -297,9 +318,7 @@ class Connection:
 
     def new_inbox(self) -> str:
         """Return a subject below the inbox prefix that nobody else uses."""
-        if self._client is None:
-            raise DisconnectedError("not connected")
-        return self._client.new_inbox()
+        return f"{self._inbox_prefix}.{token_hex(11)}"
 
     async def publish(
         self, subject: str, body: bytes = b"", *, reply: str = "", headers: Headers | None = None

@@ -31,12 +31,16 @@ _BATCH_TRIES: Final = 3
 _PAUSE_SECONDS: Final = (0.02, 0.05, 0.1, 0.25, 0.5)
 
 
+OUTCOME_UNKNOWN: Final = "; whether it was accepted is unknown: publish it again under the same id"
+
+
 class Deadline:
     """Until when something is tried, and what stood in the way last."""
 
-    def __init__(self, within: timedelta, what: str) -> None:
+    def __init__(self, within: timedelta, what: str, *, outcome: str = OUTCOME_UNKNOWN) -> None:
         self._within = within
         self._what = what
+        self._outcome = outcome
         self._end = asyncio.get_running_loop().time() + within.total_seconds()
         self.cause: object = "the bus is not connected"
 
@@ -64,8 +68,7 @@ class Deadline:
             count += 1
             yield min(TRY_SECONDS, max(self.left, 0.001))
         raise BusUnavailableError(
-            f"{self._what} was not acknowledged within {self._within.total_seconds():g} s ({self.cause}); "
-            "whether it was accepted is unknown: publish it again under the same id"
+            f"{self._what} was not answered within {self._within.total_seconds():g} s ({self.cause}){self._outcome}"
         )
 
 
@@ -119,7 +122,7 @@ class Publisher:
         if error.err_code == api.ERR_STORE_FAILED and error.description == api.ERR_SUBJECT_FULL:
             kept = await self._last(stream, message.subject)
             return None if kept is None else Receipt(kept.sequence, duplicate=True)
-        if error.retryable:
+        if error.retryable or error.code == api.INTERNAL:
             return None
         raise BusError(f"message {message.id} on {message.subject} was refused: {error}")
 
@@ -192,7 +195,7 @@ class Publisher:
                     self._connection.raise_if_denied(subject)
                 if tries >= _BATCH_TRIES:
                     return None
-            elif not refusal.retryable:
+            elif not refusal.retryable and refusal.code != api.INTERNAL:
                 raise BusError(f"a batch that begins with message {messages[0].id} was refused: {refusal}")
         raise AssertionError("tries() ends by raising")
 

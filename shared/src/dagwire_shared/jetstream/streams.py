@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final
 
 from dagwire_shared.bus import PUBLISH_DEADLINE, Batch, Consumer, Delivery, Message, Position, Receipt
@@ -18,8 +18,6 @@ from dagwire_shared.streams import Stream
 
 ASK_DEADLINE: Final = timedelta(seconds=15)
 """How long a question about a stream is repeated."""
-EPOCH: Final = "dagwire.epoch"
-"""The stream's metadata that tells it from an earlier one of the same name."""
 
 
 class JetStreamStreams:
@@ -58,7 +56,7 @@ class JetStreamStreams:
 
         The subject stands in the request's own subject, so that a credential can be limited to it.
         """
-        until = Deadline(ASK_DEADLINE, f"the question for the last message on {subject}")
+        until = Deadline(ASK_DEADLINE, f"the question for the last message on {subject}", outcome="")
         async for wait in until.tries(self._connection):
             try:
                 reply = await self._connection.request(f"{api.API}.DIRECT.GET.{stream}.{subject}", wait=wait)
@@ -86,11 +84,15 @@ class JetStreamStreams:
         if answer.error is not None:
             raise BusError(f"stream {stream.name}: {answer.error}")
         state = answer.content["state"]
-        return Position(epoch=_epoch(answer.content), first=int(state["first_seq"]), last=int(state["last_seq"]))
+        return Position(
+            epoch=api.read_epoch(answer.content), first=int(state["first_seq"]), last=int(state["last_seq"])
+        )
 
-    async def ask(self, what: str, body: Any, *, gone: frozenset[int] = frozenset()) -> api.Answer:
+    async def ask(
+        self, what: str, body: Any, *, gone: frozenset[int] = frozenset(), deadline: timedelta = ASK_DEADLINE
+    ) -> api.Answer:
         """Ask the JetStream API until it answers with content or a lasting error."""
-        until = Deadline(ASK_DEADLINE, f"the request {what}")
+        until = Deadline(deadline, f"the request {what}", outcome="")
         payload = b"" if body is None else json.dumps(body).encode()
         async for wait in until.tries(self._connection):
             try:
@@ -104,10 +106,3 @@ class JetStreamStreams:
             until.cause = answer.error
             await asyncio.sleep(0)
         raise AssertionError("tries() ends by raising")
-
-
-def _epoch(info: Any) -> int:
-    noted = (info["config"].get("metadata") or {}).get(EPOCH)
-    if noted is not None:
-        return int(noted)
-    return int(datetime.fromisoformat(info["created"][:19] + "+00:00").timestamp())

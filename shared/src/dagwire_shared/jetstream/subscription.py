@@ -53,7 +53,7 @@ class JetStreamSubscription:
             BusUnavailableError: no answer before the deadline.
             BusError: the server refuses the settings.
         """
-        until = Deadline(PUBLISH_DEADLINE, f"consumer {self._consumer.name}")
+        until = Deadline(PUBLISH_DEADLINE, f"the request for consumer {self._consumer.name}", outcome="")
         async for wait in until.tries(self._connection):
             try:
                 if await self._create(wait):
@@ -166,7 +166,9 @@ class JetStreamSubscription:
         if not replies:
             return
         self._note_done(deliveries)
-        until = Deadline(PUBLISH_DEADLINE, f"{len(replies)} deliveries of consumer {self._consumer.name}")
+        until = Deadline(
+            PUBLISH_DEADLINE, f"the confirmation of {len(replies)} deliveries", outcome="; they may come again"
+        )
         silent = 0
         async for wait in until.tries(self._connection):
             try:

@@ -2,23 +2,27 @@
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
+from functools import partial
 from typing import Any, Final
 
 from dagwire_shared.errors import BusError
 from dagwire_shared.jetstream import api
 from dagwire_shared.jetstream.adapter import JetStreamBus
 from dagwire_shared.jetstream.state import PREFIX, STREAM
-from dagwire_shared.jetstream.streams import EPOCH, JetStreamStreams
+from dagwire_shared.jetstream.streams import ASK_DEADLINE
 from dagwire_shared.streams import STREAMS, Stream
 
 log = logging.getLogger(__name__)
+
+Ask = Callable[[str, Any], Awaitable[api.Answer]]
 
 _TRIES: Final = 5
 _MINUTES_2_NS: Final = 120 * 1_000_000_000
 
 
-async def provision(bus: JetStreamBus, *, replicas: int = 1) -> None:
+async def provision(bus: JetStreamBus, *, replicas: int = 1, deadline: timedelta = ASK_DEADLINE) -> None:
     """Create what is missing and update what drifted. Any number of processes may do so at once.
 
     Raises:
@@ -26,8 +30,8 @@ async def provision(bus: JetStreamBus, *, replicas: int = 1) -> None:
         BusUnavailableError: no answer before the deadline.
     """
     for stream in STREAMS:
-        await _ensure(bus.streams, stream.name, stream_settings(stream, replicas=replicas))
-    await _ensure(bus.streams, STREAM, bucket_settings(replicas=replicas))
+        await _ensure(partial(bus.streams.ask, deadline=deadline), stream_settings(stream, replicas=replicas))
+    await _ensure(partial(bus.streams.ask, deadline=deadline), bucket_settings(replicas=replicas))
 
 
 def stream_settings(stream: Stream, *, replicas: int) -> dict[str, Any]:
@@ -68,31 +72,33 @@ def bucket_settings(*, replicas: int) -> dict[str, Any]:
     }
 
 
-async def _ensure(streams: JetStreamStreams, name: str, wanted: Mapping[str, Any]) -> None:
-    answer = await streams.ask(f"STREAM.INFO.{name}", None)
+async def _ensure(ask: Ask, wanted: Mapping[str, Any]) -> None:
+    name = wanted["name"]
+    answer = await ask(f"STREAM.INFO.{name}", None)
     for _ in range(_TRIES):
         if answer.error is None:
-            await _align(streams, name, wanted, answer.content["config"])
+            await _align(ask, wanted, answer.content["config"])
             return
         if answer.error.err_code != api.ERR_STREAM_NOT_FOUND:
             break
-        fresh = {**wanted, "metadata": {EPOCH: str(int(time.time()))}}
-        created = await streams.ask(f"STREAM.CREATE.{name}", fresh)
+        fresh = {**wanted, "metadata": {api.EPOCH: str(int(time.time()))}}
+        created = await ask(f"STREAM.CREATE.{name}", fresh)
         if created.error is None:
             log.info("stream created", extra={"stream": name})
             return
         if created.error.err_code != api.ERR_STREAM_EXISTS:
             answer = created
             break
-        answer = await streams.ask(f"STREAM.INFO.{name}", None)
+        answer = await ask(f"STREAM.INFO.{name}", None)
     raise BusError(f"stream {name} cannot be created: {answer.error}; Dagwire needs NATS 2.12 or newer with JetStream")
 
 
-async def _align(streams: JetStreamStreams, name: str, wanted: Mapping[str, Any], found: Mapping[str, Any]) -> None:
+async def _align(ask: Ask, wanted: Mapping[str, Any], found: Mapping[str, Any]) -> None:
+    name = wanted["name"]
     drift = {key: value for key, value in wanted.items() if _differs(value, found.get(key))}
     if not drift:
         return
-    answer = await streams.ask(f"STREAM.UPDATE.{name}", {**found, **drift})
+    answer = await ask(f"STREAM.UPDATE.{name}", {**found, **drift})
     if answer.error is not None:
         raise BusError(
             f"stream {name} has settings that cannot be changed ({', '.join(sorted(drift))}): {answer.error}; "
