@@ -1,6 +1,7 @@
 """How the streams and the state bucket come to be."""
 
 import asyncio
+import contextlib
 import time
 from datetime import timedelta
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 from dagwire_shared.errors import BusError
 from dagwire_shared.jetstream import JetStreamBus, connect, provision
 from dagwire_shared.streams import EVENTS, QUEUE, REQUESTS, STATE_BUCKET, STREAMS
-from support.buses import an_event, bodies, eventually, read_to_end
+from support.buses import an_event, bodies, events, eventually, read_to_end
 from support.nats import NatsServer
 
 NAMES = [*(stream.name for stream in STREAMS), f"KV_{STATE_BUCKET}"]
@@ -90,6 +91,22 @@ async def test_a_rebuilt_stream_has_another_epoch(bus: JetStreamBus):
     await provision(bus)
 
     assert (await bus.streams.position(EVENTS)).epoch > before
+
+
+async def test_a_follower_begins_anew_in_a_rebuilt_stream(bus: JetStreamBus):
+    await bus.streams.publish_all(events(20))
+    async with asyncio.timeout(10), contextlib.aclosing(bus.streams.follow(EVENTS)) as batches:
+        old = await anext(batches)
+        following = asyncio.ensure_future(anext(batches))
+        await asyncio.wait({following}, timeout=0.05)
+        await eventually(lambda: time.time() >= old.epoch + 1)
+        await bus.streams.ask(f"STREAM.DELETE.{EVENTS.name}", None)
+        await provision(bus)
+        await bus.streams.publish_all(events(3, name="new"))
+        new = await following
+
+    assert (bodies(old.deliveries), bodies(new.deliveries)) == (list(range(20)), [0, 1, 2])
+    assert new.epoch > old.epoch
 
 
 async def test_a_server_without_jetstream_is_said(server: NatsServer):

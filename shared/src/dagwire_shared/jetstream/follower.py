@@ -6,8 +6,8 @@ The consumer behind it is thrown away and made anew, from the last sequence seen
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, Sequence
-from typing import Final
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from typing import Any, Final
 
 from nats.aio.msg import Msg
 
@@ -34,6 +34,8 @@ class Follower:
         self._after = after
         self._caught_up = False
         self._epoch = 0
+        self._created = ""
+        self._moved = False
 
     async def batches(self) -> AsyncGenerator[Batch, None]:
         """Yield batches without end."""
@@ -84,7 +86,21 @@ class Follower:
         if info.error is not None:
             return None
         self._epoch = api.read_epoch(info.content)
-        return waiting
+        return waiting if self._stands(info.content) else None
+
+    def _stands(self, info: Mapping[str, Any]) -> bool:
+        """Whether this position is one of this stream; if the stream was rebuilt or lost its end, go back with it."""
+        created, self._created = self._created, info["created"]
+        if created not in ("", self._created):
+            log.warning("stream was rebuilt", extra={"stream": self._stream, "epoch": self._epoch})
+            self._after = 0
+            return False
+        last = int(info["state"]["last_seq"])
+        if created and self._after > last and self._moved:
+            log.warning("stream lost its end", extra={"stream": self._stream, "after": self._after, "last": last})
+            self._after = last
+            return False
+        return True
 
     async def _read(self, pull: Pull, waiting: int) -> AsyncGenerator[Batch, None]:
         seen = 0
@@ -103,7 +119,7 @@ class Follower:
                     self._caught_up = True
                     yield Batch((), caught_up=True, epoch=self._epoch)
                 continue
-            self._after = deliveries[-1].sequence
+            self._after, self._moved = deliveries[-1].sequence, True
             self._caught_up = self._caught_up or seen >= waiting or pending == 0
             yield Batch(deliveries, caught_up=self._caught_up, epoch=self._epoch)
 
