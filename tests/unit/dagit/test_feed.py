@@ -218,6 +218,7 @@ async def test_an_idle_run_is_not_read_from_the_database_again_when_it_goes_on()
         await bus.streams.publish(queued(a_run()))
         client = Client(hub, store, a_run())
         client.connect()
+        await client.until(1)
         await client.until_told()
         store.away = True
         for number in range(50):  # others push it out of the ring

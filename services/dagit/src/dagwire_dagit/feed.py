@@ -24,6 +24,8 @@ RECHECK_SECONDS: Final = 2.0
 """How often a feed that waits for the store looks itself, should its signal be lost."""
 CHUNK: Final = 256
 """How many events go to a client at once."""
+PACE_SECONDS: Final = 0.01
+"""The least time between two chunks to a client that is up to date: what comes sooner goes out together."""
 PAGE: Final = 500
 """How many events are read from the store at once."""
 
@@ -83,6 +85,7 @@ class Feed:
 
     async def _follow(self, watcher: Watcher) -> AsyncIterator[bytes]:
         told = False
+        loop = asyncio.get_running_loop()
         while not watcher.closed:
             watcher.wake.clear()
             if hints := self._hub.hints(watcher):
@@ -103,8 +106,10 @@ class Feed:
                 told = True
                 yield frames.caught_up_frame(self._position)
                 continue
+            since = loop.time()
             if not await self._woken(watcher, self._keep_alive):
                 yield frames.KEEP_ALIVE
+            await asyncio.sleep(max(0.0, since + PACE_SECONDS - loop.time()))
 
     async def _catch_up(self, watcher: Watcher) -> AsyncIterator[bytes]:
         """Serve one page from the store, or wait until it holds more."""
