@@ -37,7 +37,7 @@ from dagwire_launcher.locations import Locations
 
 log = logging.getLogger(__name__)
 
-CONSUMER: Final = Consumer(stream=REQUESTS, name="launcher", ack_wait=timedelta(seconds=20), max_unacknowledged=1000)
+CONSUMER: Final = Consumer(stream=REQUESTS, name="launcher", ack_wait=timedelta(seconds=10), max_unacknowledged=1000)
 
 _BATCH: Final = 200
 _BATCH_WAIT: Final = timedelta(seconds=30)

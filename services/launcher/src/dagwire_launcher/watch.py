@@ -73,7 +73,12 @@ class Watch:
         self._living.add(worker.run_id)
         task = asyncio.create_task(self._attend(worker, nudge))
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._forget)
+
+    def _forget(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # seen: what is worth telling was logged
 
     def nudge(self, run_id: RunId) -> None:
         """Say that something about a run has changed."""
