@@ -58,5 +58,5 @@ def test_nothing_to_serve_is_refused():
 
 
 def test_a_missing_working_directory_is_refused(tmp_path):
-    with pytest.raises(StandaloneError, match="working directory .* does not exist"):
+    with pytest.raises(StandaloneError, match=r"working directory .* does not exist"):
         codes(Sources(modules=["x"], working_directory=str(tmp_path / "none")), host="127.0.0.1")
