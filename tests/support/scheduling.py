@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Self
@@ -161,6 +161,45 @@ class FakeLocations:
         return await self.evaluate(schedule, scheduled_time)
 
 
+class CrashingBus:
+    """From an instant on does so many more writes of a tick and then hangs, as a process that is killed does."""
+
+    def __init__(self, bus: Bus, clock: VirtualClock, *, at: datetime, after: int) -> None:
+        self._bus = bus
+        self._clock = clock
+        self._at = at
+        self._left = after
+        self.hanging = asyncio.Event()
+        self.streams = self
+        self.state = self
+        self.signals = bus.signals
+        self.connected = True
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._bus.streams, name, None) or getattr(self._bus.state, name)
+
+    async def _step(self) -> None:
+        if self._clock.now() < self._at:
+            return
+        if self._left == 0:
+            self.hanging.set()
+            await asyncio.Event().wait()
+        self._left -= 1
+
+    async def put(self, key: str, value: bytes, **options: object) -> int:
+        if key.startswith("cursor."):
+            await self._step()
+        return await self._bus.state.put(key, value, **options)
+
+    async def publish(self, *message: object, **options: object) -> object:
+        await self._step()
+        return await self._bus.streams.publish(*message, **options)
+
+    async def publish_all(self, *messages: object, **options: object) -> object:
+        await self._step()
+        return await self._bus.streams.publish_all(*messages, **options)
+
+
 @dataclass
 class Stage:
     """A bus, a clock, and as many schedulers as the test starts."""
@@ -211,6 +250,24 @@ async def switch(bus: Bus, status: str, *, name: str = "nightly", at: datetime, 
     record = ScheduleSwitch(location=location, repository="main", schedule=name, status=status, by="ada", at=at)
     key = switch_key(schedule_id_for(location, "main", name))
     await bus.state.put(key, record.model_dump_json().encode())
+
+
+async def until_cursor(
+    bus: Bus, wanted: Callable[[ScheduleCursor], bool], schedule_id: ScheduleId = NIGHTLY
+) -> ScheduleCursor:
+    """Return a schedule's cursor as soon as it is as wanted."""
+    async with asyncio.timeout(30), aclosing(bus.state.watch("cursor")) as entries:
+        async for entry in entries:
+            if entry is not None and entry.key == cursor_key(schedule_id) and entry.value is not None:
+                cursor = ScheduleCursor.model_validate_json(entry.value)
+                if wanted(cursor):
+                    return cursor
+    raise AssertionError
+
+
+def through(instant: datetime) -> Callable[[ScheduleCursor], bool]:
+    """Whether the schedule is settled up to an instant."""
+    return lambda cursor: cursor.evaluated_through >= instant
 
 
 async def envelopes(bus: Bus, stream: Stream) -> list[Envelope]:

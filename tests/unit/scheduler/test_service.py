@@ -11,7 +11,7 @@ from dagwire_shared.ids import run_id_for, schedule_id_for, tick_key
 from dagwire_shared.locations import CodeServerError, LocationTimeoutError, LocationUnavailableError, Status
 from dagwire_shared.records import CodeLocation, ScheduleCursor, cursor_key, location_key
 from support.codeservers import a_schedule
-from support.scheduling import NIGHTLY, START, FakeLease, FakeLocations, Stage, settle, switchings
+from support.scheduling import NIGHTLY, START, CrashingBus, FakeLease, FakeLocations, Stage, settle, switchings
 
 HOURLY = a_schedule(cron="0 * * * *")
 HALF_PAST = a_schedule(cron="30 * * * *")
@@ -422,7 +422,9 @@ async def test_after_a_down_time_the_catch_up_policy_decides(stage, policy, fire
 async def test_a_crash_between_any_two_steps_makes_one_request(stage, kept, policy, down):
     schedule = a_schedule(cron="0 * * * *", catch_up=policy)
     steps = ["nothing", "begun", "request", "event"]
-    task = await stage.start(FakeLocations(schedule), bus=CrashingBus(stage, after=steps.index(kept)))
+    task = await stage.start(
+        FakeLocations(schedule), bus=CrashingBus(stage.bus, stage.clock, at=at(13), after=steps.index(kept))
+    )
     await stage.clock.to(at(13))
     task.cancel()
     await stage.clock.by(seconds=down.total_seconds())
@@ -432,41 +434,6 @@ async def test_a_crash_between_any_two_steps_makes_one_request(stage, kept, poli
     assert await nominals(stage, TickSkipped) == ([at(13)] if missed else [])
     assert len(await stage.requests()) == (0 if missed else 1)
     assert (await stage.cursor()).evaluated_through == at(13)
-
-
-class CrashingBus:
-    """Does so many more writes on the way of a tick and then hangs, as a process that is killed does."""
-
-    def __init__(self, stage: Stage, *, after: int) -> None:
-        self._stage = stage
-        self._left = after
-        self.streams = self
-        self.state = self
-        self.signals = stage.bus.signals
-        self.connected = True
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._stage.bus.streams, name, None) or getattr(self._stage.bus.state, name)
-
-    async def _step(self) -> None:
-        if self._stage.clock.now() < at(13):
-            return
-        if self._left == 0:
-            await asyncio.Event().wait()
-        self._left -= 1
-
-    async def put(self, key: str, value: bytes, **options: object) -> int:
-        if key.startswith("cursor."):
-            await self._step()
-        return await self._stage.bus.state.put(key, value, **options)
-
-    async def publish(self, *message: object, **options: object) -> object:
-        await self._step()
-        return await self._stage.bus.streams.publish(*message, **options)
-
-    async def publish_all(self, *messages: object, **options: object) -> object:
-        await self._step()
-        return await self._stage.bus.streams.publish_all(*messages, **options)
 
 
 async def test_a_tick_waits_for_the_bus_and_fires_when_it_is_back(stage):

@@ -4,6 +4,7 @@ import asyncio
 import os
 import secrets
 import socket
+from datetime import timedelta
 
 from dagwire_shared.jetstream import connect
 from dagwire_shared.leases import LeaseKeeper
@@ -23,7 +24,7 @@ async def main(settings: Settings) -> None:
     holder = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
     async with (
         connect(settings.nats_url, name="dagwire-scheduler") as bus,
-        LeaseKeeper(bus.state, "scheduler", holder=holder) as lease,
+        LeaseKeeper(bus.state, "scheduler", holder=holder, duration=timedelta(seconds=settings.lease_seconds)) as lease,
         asyncio.TaskGroup() as tasks,
     ):
         await compare(bus.state, clock)

@@ -176,10 +176,10 @@ class Runner:
             case Settle() as settle:
                 if not self._vouches_for(settle):
                     await self._wait(None)
-                elif await self._may_act(self._progress, self._grace_to_settle(settle)):
+                elif await self._may_act(self._progress, self._with.clock.now(), self._grace_to_settle(settle)):
                     await self._settle(settle)
             case Fire(nominal):
-                if await self._may_act(nominal, self._grace_to_fire(nominal)):
+                if await self._may_act(nominal, nominal, self._grace_to_fire(nominal)):
                     await self._fire(nominal)
             case never:
                 assert_never(never)
@@ -210,13 +210,12 @@ class Runner:
         others = progress is not None and progress.begun == nominal
         return policy.patience if others else policy.standby
 
-    async def _may_act(self, what: object, grace: timedelta) -> bool:
-        """Wait out the grace since this was first to be done; False: something changed meanwhile."""
-        now = self._with.clock.now()
+    async def _may_act(self, what: object, since: datetime, grace: timedelta) -> bool:
+        """Wait out the grace since this was to be done first; False: something changed meanwhile."""
         if self._standing is None or self._standing[0] != what:
-            self._standing = (what, now)
+            self._standing = (what, since)
         until = self._standing[1] + grace
-        if now >= until:
+        if self._with.clock.now() >= until:
             return True
         await self._wait(until)
         return False

@@ -37,6 +37,9 @@ class Settings(ServiceSettings):
     standby_seconds: float = Field(default=3, ge=0)
     """How long a replica without the lease leaves a due tick to the one that has it, in seconds."""
 
+    lease_seconds: float = Field(default=9, ge=1)
+    """After how many seconds another replica takes the lease of one that died, and what that had begun."""
+
     @property
     def policy(self) -> Policy:
         """How ticks are handled."""
