@@ -1,0 +1,89 @@
+"""How a process reads its settings."""
+
+import pytest
+from dagwire_shared.errors import SettingsError
+from dagwire_shared.settings import ServiceSettings, variable_of
+from pydantic import Field, ValidationError
+from pydantic_settings import SettingsConfigDict
+
+
+class Settings(ServiceSettings):
+    model_config = SettingsConfigDict(env_prefix="DAGWIRE_DEMO_")
+
+    nats_url: str
+    """Where the bus is."""
+    port: int = Field(default=3000, ge=1, le=65535)
+    """The port that is listened on."""
+    hosts: list[str] = Field(default_factory=list)
+    """The host names that are answered."""
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("DAGWIRE_DEMO_NATS_URL", "nats://localhost")
+    return monkeypatch
+
+
+def test_settings_come_from_the_environment(environment: pytest.MonkeyPatch):
+    environment.setenv("DAGWIRE_DEMO_PORT", "4000")
+    environment.setenv("DAGWIRE_DEMO_HOSTS", '["a", "b"]')
+    environment.setenv("DAGWIRE_DEMO_LOG_FORMAT", "json")
+
+    settings = Settings.load()
+
+    assert (settings.nats_url, settings.port, settings.hosts) == ("nats://localhost", 4000, ["a", "b"])
+    assert (settings.log_format, settings.log_level) == ("json", "INFO")
+
+
+def test_an_override_wins_over_the_environment():
+    assert Settings.load(nats_url="nats://other").nats_url == "nats://other"
+
+
+def test_every_fault_is_listed_at_once_by_its_variable(environment: pytest.MonkeyPatch):
+    environment.delenv("DAGWIRE_DEMO_NATS_URL")
+    environment.setenv("DAGWIRE_DEMO_PORT", "70000")
+    environment.setenv("DAGWIRE_DEMO_LOG_LEVEL", "LOUD")
+
+    with pytest.raises(SettingsError) as faults:
+        Settings.load()
+
+    lines = str(faults.value).splitlines()
+    assert lines[0] == "wrong settings:"
+    assert lines[1].startswith("  DAGWIRE_DEMO_LOG_LEVEL: input should be 'DEBUG'")
+    assert lines[2] == "  DAGWIRE_DEMO_NATS_URL: is not set — Where the bus is."
+    assert lines[3].startswith("  DAGWIRE_DEMO_PORT: input should be less than or equal to 65535")
+    assert len(lines) == 4
+
+
+def test_a_fault_inside_a_list_names_its_place(environment: pytest.MonkeyPatch):
+    environment.setenv("DAGWIRE_DEMO_HOSTS", '["a", 5]')
+
+    with pytest.raises(SettingsError, match=r"DAGWIRE_DEMO_HOSTS\[1\]: input should be a valid string"):
+        Settings.load()
+
+
+def test_a_list_that_is_no_json_is_said(environment: pytest.MonkeyPatch):
+    environment.setenv("DAGWIRE_DEMO_HOSTS", "a,b")
+
+    with pytest.raises(SettingsError, match=r"DAGWIRE_DEMO_HOSTS: is not valid JSON — The host names"):
+        Settings.load()
+
+
+def test_a_fault_never_shows_the_value(environment: pytest.MonkeyPatch):
+    environment.setenv("DAGWIRE_DEMO_PORT", "hunter2")
+
+    with pytest.raises(SettingsError) as faults:
+        Settings.load()
+
+    assert "hunter2" not in str(faults.value)
+
+
+def test_settings_do_not_change():
+    settings = Settings.load()
+
+    with pytest.raises(ValidationError):
+        settings.port = 1
+
+
+def test_a_field_knows_its_variable():
+    assert variable_of(Settings, "nats_url") == "DAGWIRE_DEMO_NATS_URL"
