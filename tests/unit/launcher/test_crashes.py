@@ -14,6 +14,17 @@ BEFORE_AND_AFTER = pytest.mark.parametrize("after", [False, True], ids=["before"
 pytestmark = pytest.mark.timeout(60)
 
 
+@pytest.fixture(autouse=True)
+async def _quiet_crashes():
+    """Keep asyncio from telling of tasks that a crash ended: a dead process tells nothing either."""
+
+    def tell_others(loop, context):
+        if not isinstance(context.get("exception"), Crash | BaseExceptionGroup):
+            loop.default_exception_handler(context)
+
+    asyncio.get_running_loop().set_exception_handler(tell_others)
+
+
 async def crashed(world, fuse):
     """Run a launcher until it crashes, or has nothing more to do; True: it crashed."""
     tasks = [
