@@ -8,8 +8,9 @@ import time
 
 import pytest
 from dagwire_shared.ids import run_id_for, schedule_id_for
+from dagwire_shared.jetstream import provision
 from dagwire_shared.records import ScheduleSwitch, switch_key
-from dagwire_shared.streams import REQUESTS
+from dagwire_shared.streams import EVENTS, REQUESTS
 from support.codeservers import a_repository, a_schedule
 from support.dagitstack import Stack, following, running_stack
 from support.eventstore import NOON, history, log_messages
@@ -156,6 +157,30 @@ async def test_postgresql_is_away_for_a_while(postgres_server, tmp_path):
         assert (await stack.client.get("/api/v1/runs")).status_code == 200
         said = stack.dagit.log.read_text()
         assert said.count("database not reachable") == said.count("database reachable again") <= 2
+
+
+async def test_the_stream_is_rebuilt(stack):
+    before, after = run_id_for("before"), run_id_for("after")
+    ids = await stack.publish("before")
+    await stack.stored()
+    async with following(stack.dagit, run=before) as old, following(stack.dagit) as life:
+        await old.until(lambda one: one.told)
+        await life.until(lambda one: one.told)
+        epoch = (await stack.bus.streams.position(EVENTS)).epoch
+        await stack.bus.streams.ask(f"STREAM.DELETE.{EVENTS.name}", None)
+        await provision(stack.bus)
+        info = await stack.bus.streams.ask(f"STREAM.INFO.{EVENTS.name}", None)
+        config = {**info.content["config"], "metadata": {"dagwire.epoch": str(epoch + 1)}}
+        await stack.bus.streams.ask(f"STREAM.UPDATE.{EVENTS.name}", config)
+        await stack.publish("after")
+        await life.until(lambda one: f"{after}:1:11" in [event for _, event in one.seen])
+        assert [event for _, event in life.seen][:2] == [f"{after}:queued", f"{after}:launched"]
+        assert all(cursor.startswith(f"{epoch + 1}-") for cursor, _ in life.seen)
+        await old.until(lambda one: one.told == 2)  # it came again, and has all of the run from before
+        assert [event for _, event in old.seen] == ids
+    async with following(stack.dagit, run=before) as late, following(stack.dagit, run=after) as new:
+        await same_as_table(stack, late, before, len(ids))
+        await same_as_table(stack, new, after, len(ids))
 
 
 async def test_the_same_launch_a_hundred_times_from_ten_clients_is_one_run(stack):

@@ -154,6 +154,8 @@ class Hub:
         after = min(cursor.sequence if cursor.epoch == start.epoch else 0 for cursor in stored.values())
         filters = [shard_filter(shard) for shard in stored]
         async for batch in self._bus.streams.follow(EVENTS, subjects=filters, after=after):
+            if batch.epoch != start.epoch:
+                break  # the hub is about to begin anew as well
             for delivery in batch.deliveries:
                 if delivery.sequence <= start.sequence:
                     shard = delivery.subject.split(".")[3]
@@ -193,6 +195,8 @@ class Hub:
     async def _read(self) -> None:
         assert self._ring is not None  # noqa: S101 -- _begin made it
         async for batch in self._bus.streams.follow(EVENTS, after=self._ring.head.sequence):
+            if batch.epoch != self._ring.head.epoch:
+                return  # the stream was rebuilt: its sequences began anew
             self._take(self._ring, batch)
 
     def _take(self, ring: Ring, batch: Batch) -> None:
