@@ -138,7 +138,9 @@ def _serve(call: RunCall, channel: Channel, current: CurrentStep, capture: Captu
     while (assignment := channel.assignments.get()) is not None:
         channel.busy = True
         try:
-            worker = worker or _worker(call, channel, current, capture)
+            if worker is None:
+                worker = _worker(call, channel, current, capture)
+                capture.settle()  # what the import wrote belongs to no step
             worker.work(assignment)
         except BaseException as error:  # noqa: BLE001 -- the code does not load here: the step fails by it
             fail(channel.emit, assignment.step_key, error, 0.0)
