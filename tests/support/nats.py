@@ -127,3 +127,36 @@ async def nats_server(directory: Path, port: int | None = None, *, config: str =
         yield server
     finally:
         await server.kill()
+
+
+class NatsCluster:
+    """Three servers that replicate streams."""
+
+    def __init__(self, directory: Path) -> None:
+        routes = [free_port() for _ in range(3)]
+        addresses = ", ".join(f"nats://127.0.0.1:{port}" for port in routes)
+        self.servers = [
+            NatsServer(
+                directory / f"n{number}",
+                port=free_port(),
+                config=f"server_name: n{number}\n"
+                f"cluster {{ name: test, listen: 127.0.0.1:{port}, routes: [{addresses}] }}",
+            )
+            for number, port in enumerate(routes)
+        ]
+
+    @property
+    def url(self) -> str:
+        """The addresses of all servers."""
+        return ",".join(server.url for server in self.servers)
+
+
+@contextlib.asynccontextmanager
+async def nats_cluster(directory: Path) -> AsyncIterator[NatsCluster]:
+    """Run a cluster while the context is open."""
+    cluster = NatsCluster(directory)
+    try:
+        await asyncio.gather(*(server.start() for server in cluster.servers))
+        yield cluster
+    finally:
+        await asyncio.gather(*(server.kill() for server in cluster.servers))
