@@ -140,7 +140,7 @@ def serve(
         max_workers=max_workers,
         user_code_timeout=user_code_timeout,
         libraries=libraries,
-        ready_file=ready_file,
+        ready_file=_writable(ready_file),
     )
     configure_logging(level=log_level.upper(), log_format=log_format)
     logging.getLogger("watchfiles").setLevel(logging.WARNING)  # what changed is logged here, with the names
@@ -148,7 +148,7 @@ def serve(
     sys.dont_write_bytecode = sys.dont_write_bytecode or watch
     try:
         asyncio.run(run_server(settings))
-    except PortError as error:
+    except (PortError, OSError) as error:
         raise CommandError(str(error), ExitCode.NOT_STARTED) from error
 
 
@@ -176,6 +176,12 @@ def _location(name: str) -> str:
         return check_location(name) if name else ""
     except InvalidIdentifierError as error:
         raise click.BadParameter(str(error), param_hint="--location-name") from error
+
+
+def _writable(file: Path | None) -> Path | None:
+    if file is not None and not file.absolute().parent.is_dir():
+        raise click.BadParameter(f"there is no folder {file.absolute().parent}", param_hint="--ready-file")
+    return file
 
 
 def _watched(pointer: CodePointer, *, explicit: bool) -> tuple[Path, ...]:

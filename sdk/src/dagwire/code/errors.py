@@ -2,6 +2,7 @@
 
 import importlib
 from pathlib import Path
+from types import TracebackType
 from typing import Final
 
 from dagwire_shared.errors import DagwireError
@@ -9,8 +10,8 @@ from dagwire_shared.events.values import ErrorInfo
 
 from dagwire.errors import CodeLoadError, error_info
 
-_OWN_FRAME: Final = f'File "{Path(__file__).resolve().parent.parent}'
-_MACHINERY: Final = ('File "<frozen ', f'File "{importlib.__file__}"')
+_OWN_FOLDER: Final = str(Path(__file__).resolve().parent.parent)
+_MACHINERY: Final = ("<frozen ", importlib.__file__)
 
 
 class DefinitionNotFoundError(DagwireError, LookupError):
@@ -31,11 +32,18 @@ def describe_exception(error: BaseException) -> ErrorInfo:
     return _of_user(error_info(error), error)
 
 
+def users_traceback(error: BaseException) -> TracebackType | None:
+    """Return an exception's traceback from its first frame of user code on; None if no user code ran."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename.startswith((*_MACHINERY, _OWN_FOLDER)):
+        trace = trace.tb_next
+    return trace
+
+
 def _of_user(info: ErrorInfo, error: BaseException) -> ErrorInfo:
-    hidden: tuple[str, ...] = _MACHINERY
-    if isinstance(error, DagwireError | ImportError | SyntaxError | OSError | SystemExit):
-        hidden = (*_MACHINERY, _OWN_FRAME)
-    stack = [frame for frame in info.stack if not frame.startswith(hidden)]
+    own_word = isinstance(error, DagwireError | ImportError | SyntaxError | OSError | SystemExit)
+    hidden = (*_MACHINERY, _OWN_FOLDER) if own_word else _MACHINERY
+    stack = [frame for frame in info.stack if not frame.startswith(tuple(f'File "{file}' for file in hidden))]
     cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     described = None if info.cause is None or cause is None else _of_user(info.cause, cause)
     return info.model_copy(update={"stack": [*stack, *_syntax_frame(error)], "cause": described})

@@ -9,7 +9,7 @@ from typing import Final
 
 from dagwire_protos.codeserver.v1 import code_server_pb2 as pb
 
-from dagwire.code import Code, CodeLoader, CodeLoadError, load_error
+from dagwire.code import Code, CodeLoader, CodeLoadError, load_error, users_traceback
 from dagwire.codeserver import answers, snapshot
 from dagwire.codeserver.threads import run_alone
 
@@ -26,6 +26,8 @@ class Loaded:
     code: Code | None = None
     """None: the load failed, see the state."""
     repositories: Mapping[str, pb.Repository] = field(default_factory=dict)
+    fault: CodeLoadError | None = None
+    """Why the load failed, as an exception: for the log."""
 
 
 def load_once(loader: CodeLoader, number: int, at: datetime) -> Loaded:
@@ -35,7 +37,7 @@ def load_once(loader: CodeLoader, number: int, at: datetime) -> Loaded:
         repositories, digest = _described(code)
     except CodeLoadError as fault:
         state = pb.DefinitionsState(load_error=answers.error(fault.error), loaded_at=answers.timestamp(at))
-        return Loaded(number, state)
+        return Loaded(number, state, fault=fault)
     state = pb.DefinitionsState(definitions_hash=digest, loaded_at=answers.timestamp(at))
     return Loaded(number, state, code, repositories)
 
@@ -45,6 +47,16 @@ def _described(code: Code) -> tuple[Mapping[str, pb.Repository], str]:
         return snapshot.describe(code.repositories.values())
     except Exception as fault:  # describing runs user code: schemas, defaults, descriptions
         raise load_error(f"the definitions cannot be described: {type(fault).__name__}: {fault}", fault) from fault
+
+
+def _log(loaded: Loaded) -> None:
+    if loaded.fault is not None:
+        cause = loaded.fault.__cause__
+        trace = None if cause is None else (type(cause), cause, users_traceback(cause))
+        log.error("code failed to load", extra={"error": loaded.fault.error.message}, exc_info=trace)
+    else:
+        jobs = sum(len(one.jobs) for one in loaded.repositories.values())
+        log.info("code loaded", extra={"jobs": jobs, "definitions_hash": loaded.state.definitions_hash})
 
 
 class Definitions:
@@ -72,11 +84,7 @@ class Definitions:
             loaded = await run_alone("load code", lambda: load_once(self._loader, number, self._now()))
             self._current = loaded
         self._announce()
-        if loaded.code is None:
-            log.error("code failed to load", extra={"error": loaded.state.load_error.message})
-        else:
-            jobs = sum(len(one.jobs) for one in loaded.repositories.values())
-            log.info("code loaded", extra={"jobs": jobs, "definitions_hash": loaded.state.definitions_hash})
+        _log(loaded)
         return loaded
 
     async def follow(self) -> AsyncIterator[pb.DefinitionsState]:

@@ -24,7 +24,7 @@ from grpc_health.v1.health import SERVICE_NAME as HEALTH_NAME
 from grpc_health.v1.health import aio as health_aio
 from grpc_reflection.v1alpha import reflection
 
-from dagwire.code import CodeLoader
+from dagwire.code import CodeLoader, describe
 from dagwire.codeserver.definitions import Definitions
 from dagwire.codeserver.servicer import Identity, Servicer
 from dagwire.codeserver.settings import CodeServerSettings
@@ -56,6 +56,7 @@ async def serve(settings: CodeServerSettings) -> None:
 
     Raises:
         PortError: the address is in use, not allowed, or not of this machine.
+        OSError: the ready file cannot be written.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -65,17 +66,22 @@ async def serve(settings: CodeServerSettings) -> None:
     definitions = Definitions(CodeLoader(settings.pointer), now=utc_now)
     health = await _services(server, definitions, settings)
     port = _bind(server, settings.host, settings.port)
-    log.info("code server starts", extra={"location": settings.location_name, "port": port})
-    async with _watched(settings, definitions, stop):
-        if await _done_before(stop, definitions.reload()):
-            await server.start()
-            _announce(settings, port)
-            await stop.wait()
-        log.info("code server stops", extra={"location": settings.location_name})
+    about = {"code": describe(settings.pointer), "port": port}
+    if settings.location_name:
+        about["location"] = settings.location_name
+    log.info("code server starts", extra=about)
+    try:
+        async with _watched(settings, definitions, stop):
+            if await _done_before(stop, definitions.reload()):
+                await server.start()
+                _announce(settings, port)
+                await stop.wait()
+            log.info("code server stops", extra=about)
+            await health.enter_graceful_shutdown()
+            definitions.close()
+    finally:
         if settings.ready_file is not None:
             settings.ready_file.unlink(missing_ok=True)
-        await health.enter_graceful_shutdown()
-        definitions.close()
         await server.stop(_GRACE_SECONDS)
 
 

@@ -61,6 +61,7 @@ def test_code_on_the_command_line_beats_code_in_the_environment(started):
         (["-m", "b", "-p", "70000"], "70000 is not in the range"),
         (["-m", "b", "-p", "0", "-d", "/no/such"], "there is no folder /no/such"),
         (["-m", "b", "-p", "0", "--location-name", "a b"], "use 1 to 63 letters"),
+        (["-m", "b", "-p", "0", "--ready-file", "/no/such/file"], "there is no folder /no/such"),
     ],
 )
 def test_a_wrong_command_line_is_refused(started, arguments, message):

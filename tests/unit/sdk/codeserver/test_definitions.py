@@ -51,6 +51,17 @@ async def test_a_failed_load_is_a_state_with_its_error(definitions, loader):
     assert loaded.state.load_error.cause.type == "ValueError"
 
 
+async def test_a_failed_load_is_logged_with_its_trace(definitions, loader, caplog):
+    fault = load_error("file repo.py could not be imported", ValueError("no"))
+    fault.__cause__ = ValueError("no")
+    loader.following = fault
+    await definitions.reload()
+
+    (record,) = caplog.records
+    assert (record.levelname, record.error) == ("ERROR", "file repo.py could not be imported")
+    assert record.exc_info[0] is ValueError
+
+
 async def test_definitions_that_cannot_be_described_are_a_load_error(definitions, loader, monkeypatch):
     monkeypatch.setattr("dagwire.codeserver.snapshot.describe", lambda _: 1 / 0)
 
