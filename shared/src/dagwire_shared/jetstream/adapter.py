@@ -20,7 +20,7 @@ class JetStreamBus:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.streams = JetStreamStreams(connection)
-        self.state = JetStreamState(connection)
+        self.state = JetStreamState(connection, self.streams)
         self.signals = JetStreamSignals(connection)
 
     @property

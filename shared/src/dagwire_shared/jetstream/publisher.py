@@ -1,26 +1,22 @@
-"""Publishes into streams: each message is sent under its id until the stream acknowledges it. Reads nothing else.
+"""Publishes into streams: each message is sent under its id until the stream acknowledges it.
 
 Order inside one call is kept whatever fails: a stream of facts gets its messages as an atomic batch, which
 the server stores whole or not at all, or one at a time; see ADR 0002.
 """
 
 import asyncio
-import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Final
 
-from dagwire_shared.bus import PUBLISH_DEADLINE, Delivery, Message, Receipt
-from dagwire_shared.errors import BusError, BusUnavailableError, ConflictError
+from dagwire_shared.bus import PUBLISH_DEADLINE, Message, Receipt
+from dagwire_shared.errors import BusError, ConflictError
 from dagwire_shared.jetstream import api
 from dagwire_shared.jetstream.connection import Connection, DisconnectedError, UnansweredError
+from dagwire_shared.jetstream.deadline import Deadline
+from dagwire_shared.jetstream.reader import Reader
 from dagwire_shared.streams import Stream
 
-Last = Callable[[str, str], Awaitable[Delivery | None]]
-"""Reads the last message on a subject: stream name, subject."""
-
-TRY_SECONDS: Final = 3.0
-"""How long one try may stay unanswered before the message is sent again."""
 SMALLEST_BATCH: Final = 32
 """Below this, one at a time costs less: a batch occupies the stream for about 3 ms (measured, ADR 0002)."""
 BATCH_MESSAGES: Final = 500
@@ -28,56 +24,14 @@ BATCH_BYTES: Final = 4 * 1024 * 1024
 IN_FLIGHT: Final = 256
 """How many messages with distinct subjects wait for their acknowledgement at once."""
 _BATCH_TRIES: Final = 3
-_PAUSE_SECONDS: Final = (0.02, 0.05, 0.1, 0.25, 0.5)
-
-
-OUTCOME_UNKNOWN: Final = "; whether it was accepted is unknown: publish it again under the same id"
-
-
-class Deadline:
-    """Until when something is tried, and what stood in the way last."""
-
-    def __init__(self, within: timedelta, what: str, *, outcome: str = OUTCOME_UNKNOWN) -> None:
-        self._within = within
-        self._what = what
-        self._outcome = outcome
-        self._end = asyncio.get_running_loop().time() + within.total_seconds()
-        self.cause: object = "the bus is not connected"
-
-    @property
-    def left(self) -> float:
-        """The seconds that are left."""
-        return self._end - asyncio.get_running_loop().time()
-
-    async def tries(self, connection: Connection) -> AsyncIterator[float]:
-        """Yield the seconds that each try has, with a pause between tries.
-
-        Raises:
-            BusUnavailableError: the deadline has passed.
-        """
-        count = 0
-        while self.left > 0:
-            try:
-                async with asyncio.timeout(self.left):
-                    await connection.until_connected()
-                    if count:
-                        pause = _PAUSE_SECONDS[min(count, len(_PAUSE_SECONDS)) - 1]
-                        await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 # jitter, no secret
-            except TimeoutError:
-                break
-            count += 1
-            yield min(TRY_SECONDS, max(self.left, 0.001))
-        raise BusUnavailableError(
-            f"{self._what} was not answered within {self._within.total_seconds():g} s ({self.cause}){self._outcome}"
-        )
 
 
 class Publisher:
     """Publishes messages into the streams of one connection."""
 
-    def __init__(self, connection: Connection, last: Last) -> None:
+    def __init__(self, connection: Connection, reader: Reader) -> None:
         self._connection = connection
-        self._last = last
+        self._reader = reader
 
     async def publish(
         self,
@@ -113,14 +67,17 @@ class Publisher:
         error = answer.error
         if error is None:
             duplicate = bool(answer.content.get("duplicate"))
-            if duplicate and expected_last is not None:
-                return await self._mine_or_conflict(message, stream, int(answer.content["seq"]))
-            return Receipt(int(answer.content["seq"]), duplicate=duplicate)
+            sequence = int(answer.content["seq"])
+            if expected_last is not None:
+                self._reader.note(stream, message.subject, sequence)
+                if duplicate:
+                    return await self._mine_or_conflict(message, stream, sequence)
+            return Receipt(sequence, duplicate=duplicate)
         until.cause = error
         if error.err_code in api.ERR_WRONG_LAST:
             return await self._mine_or_conflict(message, stream, api.wrong_last_sequence(error))
         if error.err_code == api.ERR_STORE_FAILED and error.description == api.ERR_SUBJECT_FULL:
-            kept = await self._last(stream, message.subject)
+            kept = await self._reader.last(stream, message.subject)
             return None if kept is None else Receipt(kept.sequence, duplicate=True)
         if error.retryable or error.code == api.INTERNAL:
             return None
@@ -131,7 +88,8 @@ class Publisher:
 
         An equal id is no proof: two workers of one run use the same ids. An equal body is.
         """
-        kept = await self._last(stream, message.subject)
+        self._reader.note(stream, message.subject, last_sequence or 0)
+        kept = await self._reader.last(stream, message.subject)
         if kept is not None:
             if kept.headers.get(api.MSG_ID) == message.id and kept.body == message.body:
                 return Receipt(kept.sequence, duplicate=True)

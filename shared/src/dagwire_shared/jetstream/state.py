@@ -22,9 +22,9 @@ _DELETIONS: Final = frozenset({"DEL", "PURGE"})
 class JetStreamState:
     """See ``bus.State``."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, streams: JetStreamStreams) -> None:
         self._connection = connection
-        self._streams = JetStreamStreams(connection)
+        self._streams = streams
 
     async def get(self, key: str) -> Entry | None:
         """Return the current value, or None."""
@@ -32,7 +32,7 @@ class JetStreamState:
         return None if found is None or found.value is None else found
 
     async def _last(self, key: str) -> Entry | None:
-        delivery = await self._streams.last_of(STREAM, PREFIX + check_state_key(key))
+        delivery = await self._streams.reader.last(STREAM, PREFIX + check_state_key(key))
         return None if delivery is None else _entry(delivery)
 
     async def put(self, key: str, value: bytes, *, revision: int | None = None) -> int:
@@ -53,6 +53,7 @@ class JetStreamState:
             if marker is None or marker.value is not None:
                 raise
             receipt = await publish(message, stream=STREAM, expected_last=marker.revision)
+        self._streams.reader.note(STREAM, message.subject, receipt.sequence)
         return receipt.sequence
 
     async def watch(self, prefix: str) -> AsyncIterator[Entry | None]:

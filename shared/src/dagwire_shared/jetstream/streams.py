@@ -5,19 +5,18 @@ import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any
 
 from dagwire_shared.bus import PUBLISH_DEADLINE, Batch, Consumer, Delivery, Message, Position, Receipt
 from dagwire_shared.errors import BusError
 from dagwire_shared.jetstream import api
 from dagwire_shared.jetstream.connection import Connection, DisconnectedError, UnansweredError
+from dagwire_shared.jetstream.deadline import Deadline
 from dagwire_shared.jetstream.follower import Follower
-from dagwire_shared.jetstream.publisher import Deadline, Publisher
+from dagwire_shared.jetstream.publisher import Publisher
+from dagwire_shared.jetstream.reader import ASK_DEADLINE, Reader
 from dagwire_shared.jetstream.subscription import JetStreamSubscription, consume
 from dagwire_shared.streams import Stream
-
-ASK_DEADLINE: Final = timedelta(seconds=15)
-"""How long a question about a stream is repeated."""
 
 
 class JetStreamStreams:
@@ -25,7 +24,8 @@ class JetStreamStreams:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self.publisher = Publisher(connection, self.last_of)
+        self.reader = Reader(connection)
+        self.publisher = Publisher(connection, self.reader)
 
     async def publish(
         self, message: Message, *, expected_last: int | None = None, deadline: timedelta = PUBLISH_DEADLINE
@@ -49,27 +49,7 @@ class JetStreamStreams:
 
     async def last(self, stream: Stream, subject: str) -> Delivery | None:
         """Return the last message on a subject, or None."""
-        return await self.last_of(stream.name, subject)
-
-    async def last_of(self, stream: str, subject: str) -> Delivery | None:
-        """Return the last message on a subject of the stream of this name, or None.
-
-        The subject stands in the request's own subject, so that a credential can be limited to it.
-        """
-        until = Deadline(ASK_DEADLINE, f"the question for the last message on {subject}", outcome="")
-        async for wait in until.tries(self._connection):
-            try:
-                reply = await self._connection.request(f"{api.API}.DIRECT.GET.{stream}.{subject}", wait=wait)
-            except (DisconnectedError, UnansweredError) as error:
-                until.cause = error
-                continue
-            status = (reply.headers or {}).get(api.STATUS)
-            if status == api.NOT_FOUND:
-                return None
-            if status is None:
-                return api.read_direct(reply)
-            until.cause = api.read_answer(reply).error
-        raise AssertionError("tries() ends by raising")
+        return await self.reader.last(stream.name, subject)
 
     async def remove(self, stream: Stream, sequence: int) -> None:
         """Delete one message; removing one that is gone is fine."""

@@ -20,7 +20,7 @@ from dagwire_shared.bus import PUBLISH_DEADLINE, Consumer, Delivery
 from dagwire_shared.errors import BusUnavailableError
 from dagwire_shared.jetstream import api
 from dagwire_shared.jetstream.connection import Connection, DisconnectedError, UnansweredError
-from dagwire_shared.jetstream.publisher import Deadline
+from dagwire_shared.jetstream.deadline import Deadline
 from dagwire_shared.jetstream.pull import BrokenPullError, Pull, create_consumer, filters
 
 log = logging.getLogger(__name__)

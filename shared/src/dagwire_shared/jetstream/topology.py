@@ -10,8 +10,8 @@ from typing import Any, Final
 from dagwire_shared.errors import BusError
 from dagwire_shared.jetstream import api
 from dagwire_shared.jetstream.adapter import JetStreamBus
+from dagwire_shared.jetstream.reader import ASK_DEADLINE
 from dagwire_shared.jetstream.state import PREFIX, STREAM
-from dagwire_shared.jetstream.streams import ASK_DEADLINE
 from dagwire_shared.streams import STREAMS, Stream
 
 log = logging.getLogger(__name__)
