@@ -1,5 +1,6 @@
 """How a command ends: its exit codes, and the error that carries one. Part of the public interface."""
 
+import os
 import sys
 from enum import IntEnum
 from typing import IO, Any
@@ -46,6 +47,7 @@ class CommandError(click.ClickException):
     def show(self, file: IO[Any] | None = None) -> None:
         """Print the message, and the details below it, on stderr."""
         stream = file if file is not None else sys.stderr
-        click.echo(f"{click.style('Error:', fg='red', bold=True)} {self.format_message()}", file=stream)
+        colour = False if os.environ.get("NO_COLOR") else None  # None: where the stream is a terminal
+        click.echo(f"{click.style('Error:', fg='red', bold=True)} {self.format_message()}", file=stream, color=colour)
         for detail in self.details:
             click.echo(f"  {detail}", file=stream)

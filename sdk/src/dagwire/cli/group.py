@@ -1,6 +1,5 @@
 """The root of the command line: which commands there are, and what becomes of their errors. No command's own work."""
 
-import errno
 import importlib
 import os
 import sys
@@ -155,11 +154,6 @@ def _run() -> int:
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         return ExitCode.INTERRUPTED
-    except OSError as error:
-        if error.errno == errno.EPIPE:  # the reader of our output has seen enough
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return ExitCode.OK
-        return _internal(error)
     except Exception as error:  # noqa: BLE001 -- the outermost boundary: a person reads what happened
         return _internal(error)
     return code if isinstance(code, int) else ExitCode.OK

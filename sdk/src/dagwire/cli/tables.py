@@ -33,8 +33,17 @@ _STATUS_COLOURS: Final[Mapping[str, str]] = {
 
 
 def say(text: str = "") -> None:
-    """Print a line of what was asked for, on stdout."""
-    click.echo(text, color=_coloured(sys.stdout.isatty()))
+    """Print a line of what was asked for, on stdout.
+
+    Raises:
+        click.exceptions.Exit: the reader of the output has seen enough, as ``head`` does.
+    """
+    try:
+        click.echo(text, color=_coloured(sys.stdout.isatty()))
+    except BrokenPipeError:
+        # What is buffered still must go somewhere when the process ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise click.exceptions.Exit(0) from None
 
 
 def note(text: str) -> None:

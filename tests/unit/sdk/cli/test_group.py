@@ -6,6 +6,7 @@ import click
 import pytest
 from click.testing import CliRunner
 from dagwire.cli import cli, group
+from support.fakedagit import RUN_ID
 
 
 def run(*arguments: str):
@@ -104,3 +105,10 @@ def test_the_command_line_imports_no_server_and_no_http_client():
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
 
     assert result.stdout.strip() == "[]"
+
+
+def test_a_reader_who_has_seen_enough_ends_it_quietly(dagit):
+    command = f"{sys.executable} -m dagwire.cli run logs {RUN_ID} --url {dagit.url} | true; echo ${{PIPESTATUS[0]}}"
+    result = subprocess.run(["/bin/bash", "-c", command], capture_output=True, text=True, check=True)
+
+    assert (result.stdout, result.stderr) == ("0\n", "")
