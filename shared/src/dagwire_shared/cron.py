@@ -126,6 +126,11 @@ def ticks_between(
 
 def next_tick(expressions: Sequence[str], timezone: str | None, after: datetime) -> datetime | None:
     """Return the first tick after ``after``; None when there is no expression."""
+    return _next_tick(tuple(expressions), timezone, after)
+
+
+@lru_cache(maxsize=16384)  # a thousand schedules ask the same of one midnight, each of them several times
+def _next_tick(expressions: tuple[str, ...], timezone: str | None, after: datetime) -> datetime | None:
     return next(ticks_after(expressions, timezone, after), None)
 
 

@@ -9,14 +9,14 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from dagwire_shared.bus import Delivery, Message, Streams
+from dagwire_shared.bus import Delivery, Message, Receipt, Streams
 from dagwire_shared.commands import RequestRun
 from dagwire_shared.envelope import decode, encode, event_message
 from dagwire_shared.errors import ConflictError, MalformedMessageError
 from dagwire_shared.events import ScheduleSwitched, TickFailed, TickRequested, TickSkipped
 from dagwire_shared.ids import ScheduleId, run_id_for
 from dagwire_shared.streams import EVENTS
-from dagwire_shared.subjects import Kind, event_subject, request_subject
+from dagwire_shared.subjects import request_subject
 
 from dagwire_scheduler.clock import Clock
 from dagwire_scheduler.outcomes import Outcome, TickEvent, instant
@@ -39,6 +39,8 @@ class Journal:
         self._streams = streams
         self._clock = clock
         self._deadline = deadline
+        self._last: dict[ScheduleId, int] = {}
+        """The sequence of this replica's last event of a schedule: nearly always the subject's last."""
 
     async def request(self, requests: Sequence[RequestRun]) -> int:
         """Request runs; return how many of them nobody had requested before.
@@ -59,23 +61,29 @@ class Journal:
         Raises:
             BusError: whether it was recorded is unknown; recording it again is safe.
         """
-        subject = event_subject(schedule_id, Kind.TICK)
         message = self._event(schedule_id, outcome.event)
-        expected = None
+        expected = self._last.get(schedule_id)
+        if expected is not None and (receipt := await self._publish(schedule_id, message, expected)) is not None:
+            return not receipt.duplicate
         for _ in range(_TRIES):
-            last = await self._streams.last(EVENTS, subject)
-            if settles(last, outcome.event):
-                return False
+            last = await self._streams.last(EVENTS, message.subject)
             sequence = last.sequence if last is not None else 0
-            if sequence == expected:
+            if settles(last, outcome.event) or sequence == expected:
                 return False  # refused although nothing was added: the stream knows this event's id
             expected = sequence
-            try:
-                await self._streams.publish(message, expected_last=sequence, deadline=self._deadline)
-            except ConflictError:
-                continue
-            return True
-        raise ConflictError(f"{subject} changes faster than tick {message.id} can be recorded")
+            if (receipt := await self._publish(schedule_id, message, expected)) is not None:
+                return not receipt.duplicate
+        raise ConflictError(f"{message.subject} changes faster than tick {message.id} can be recorded")
+
+    async def _publish(self, schedule_id: ScheduleId, message: Message, expected: int) -> Receipt | None:
+        """Publish an event if the subject's last sequence is as expected; None: it is not."""
+        try:
+            receipt = await self._streams.publish(message, expected_last=expected, deadline=self._deadline)
+        except ConflictError:
+            self._last.pop(schedule_id, None)
+            return None
+        self._last[schedule_id] = receipt.sequence
+        return receipt
 
     async def switched(self, schedule_id: ScheduleId, event: ScheduleSwitched, *, revision: int, at: datetime) -> None:
         """Record that somebody switched a schedule; ``revision`` is the switch's in the state bucket.

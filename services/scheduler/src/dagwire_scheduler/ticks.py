@@ -121,20 +121,23 @@ def decide(terms: Terms, progress: Progress | None, *, now: datetime, limits: Li
 
 
 def _due(terms: Terms, progress: Progress, *, since: datetime, now: datetime, limits: Limits) -> Decision:
-    following = cron.next_tick(terms.rule.cron_schedules, terms.rule.timezone, max(since, now))
-    first = cron.next_tick(terms.rule.cron_schedules, terms.rule.timezone, since)
+    first = _next(terms.rule, since)
     if first is None or first > now:
-        return Wait(until=following)
+        return Wait(until=first)
     late = now - limits.missed_after
-    on_time = cron.next_tick(terms.rule.cron_schedules, terms.rule.timezone, max(since, late))
-    if on_time is not None and on_time > now:
-        on_time = None
-    keep = _kept(terms.catch_up, limits, followed=on_time is not None)
+    if first > late:
+        return Fire(first)
+    on_time = _next(terms.rule, late)
+    keep = _kept(terms.catch_up, limits, followed=on_time is not None and on_time <= now)
     reason = f"missed: nobody could begin it in time, and the schedule catches up with {_WORDS[terms.catch_up]}"
     dropped = _missed(terms.rule, since, late, limits, keep=keep, reason=reason)
     if dropped:
         return Settle(replace(progress, through=dropped[-1].nominal, begun=None), dropped)
     return Fire(first)
+
+
+def _next(rule: Rule, after: datetime) -> datetime | None:
+    return cron.next_tick(rule.cron_schedules, rule.timezone, after)
 
 
 _WORDS: Final = {CatchUp.SKIP: "none", CatchUp.LATEST: "the latest only", CatchUp.ALL: "the newest within the limit"}
@@ -167,5 +170,5 @@ def _missed(
     listed = tuple(Dropped(nominal, reason) for nominal in gone[-limits.catch_up :])
     if len(gone) <= limits.catch_up:
         return listed
-    first = cron.next_tick(rule.cron_schedules, rule.timezone, after) or gone[0]
+    first = _next(rule, after) or gone[0]
     return Dropped(first, f"{reason}; so were the ticks after it up to {gone[0].isoformat()}"), *listed
