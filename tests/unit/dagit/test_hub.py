@@ -1,8 +1,10 @@
 import asyncio
+import dataclasses
 
 import pytest
 from dagwire_dagit.cursors import BEGINNING, Cursor, parse_cursor
 from dagwire_dagit.entries import Entry
+from dagwire_dagit.errors import UnavailableError
 from dagwire_dagit.hub import Hub, start_after
 from dagwire_dagit.ring import Ring
 from dagwire_shared.bus import Position
@@ -47,7 +49,7 @@ def test_the_ring_forgets_the_oldest_and_keeps_within_its_bytes():
         assert ring.size <= 50_000
     held = [one for number in range(7) for one in ring.lane(a_run(number)).entries()]
     assert sorted(one.cursor.sequence for one in held) == list(range(5_001 - len(held), 5_001))
-    assert len(held) == 100
+    assert len(held) == 50_000 // (100 + 450)
 
 
 def test_an_event_larger_than_the_ring_is_kept_until_the_next():
@@ -127,3 +129,15 @@ async def test_a_hub_that_cannot_reach_the_bus_tries_again(monkeypatch):
     task = asyncio.create_task(hub.run())
     await asyncio.wait_for(hub.ready(), 5)
     task.cancel()
+
+
+async def test_only_so_many_clients_may_follow_at_once(dagit):
+    services = dataclasses.replace(dagit.services, feeds=2)
+    feeds = [services.feed(run=a_run(), kinds=(), after=None)._chunks for _ in range(2)]
+    for feed in feeds:
+        await anext(feed)
+    with pytest.raises(UnavailableError, match="2 clients follow"):
+        services.feed(run=a_run(), kinds=(), after=None)
+    for feed in feeds:
+        await feed.aclose()
+    services.feed(run=a_run(), kinds=(), after=None)

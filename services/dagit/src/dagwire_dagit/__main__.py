@@ -31,6 +31,7 @@ async def main(settings: Settings) -> None:
                 locations=Locations(servers),
                 clock=utc_now,
                 ring_bytes=settings.ring_bytes,
+                feeds=settings.feeds,
             )
             app = create_app(services, allowed_hosts=[*LOCAL_HOSTS, settings.host, *settings.allowed_hosts])
             server = Server(app, before_stop=services.hub.close, stop_seconds=settings.stop_seconds)

@@ -63,16 +63,17 @@ class Feed:
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         """Yield frames, or comments when there are none for a while, until the client has to go."""
-        yield frames.OPENING
-        async for chunk in self._until_ready():
-            yield chunk
-        if self._hub.closing:
-            return
-        with self._hub.watch(self._wanted.aggregate) as watcher:
-            if self._wanted.aggregate is None and self._wanted.after is None:
-                self._position = watcher.ring.head
-            async for chunk in self._follow(watcher):
+        with self._hub.attend():
+            yield frames.OPENING
+            async for chunk in self._until_ready():
                 yield chunk
+            if self._hub.closing:
+                return
+            with self._hub.watch(self._wanted.aggregate) as watcher:
+                if self._wanted.aggregate is None and self._wanted.after is None:
+                    self._position = watcher.ring.head
+                async for chunk in self._follow(watcher):
+                    yield chunk
 
     async def _until_ready(self) -> AsyncIterator[bytes]:
         """Yield comments until the hub has reached the end of the stream once."""

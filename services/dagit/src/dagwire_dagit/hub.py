@@ -58,6 +58,7 @@ class Hub:
         self._started = asyncio.Event()
         self._caught_up = asyncio.Event()
         self._closing = False
+        self._clients = 0
         self._watchers: dict[str | None, set[Watcher]] = {}
         self._hints: deque[tuple[int, bytes]] = deque(maxlen=HINTS_KEPT)
         self._hint_count = 0
@@ -78,6 +79,11 @@ class Hub:
         """Whether this process is about to end."""
         return self._closing
 
+    @property
+    def clients(self) -> int:
+        """How many clients are connected."""
+        return self._clients
+
     async def ready(self) -> None:
         """Return when the end of the stream was reached once."""
         await self._caught_up.wait()
@@ -92,6 +98,15 @@ class Hub:
         """End every client's connection: they resume elsewhere, or here when this process is back."""
         self._closing = True
         self._close_watchers()
+
+    @contextlib.contextmanager
+    def attend(self) -> Iterator[None]:
+        """Count a client while it is connected."""
+        self._clients += 1
+        try:
+            yield
+        finally:
+            self._clients -= 1
 
     @contextlib.contextmanager
     def watch(self, aggregate: str | None) -> Iterator[Watcher]:

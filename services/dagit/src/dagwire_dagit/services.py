@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Self
+from typing import Final, Self
 
 from dagwire_shared.bus import Bus
 from dagwire_shared.ids import RunId
@@ -13,6 +13,7 @@ from dagwire_shared.subjects import Kind
 
 from dagwire_dagit.code import Code
 from dagwire_dagit.cursors import parse_cursor
+from dagwire_dagit.errors import UnavailableError
 from dagwire_dagit.feed import Feed, Wanted
 from dagwire_dagit.hints import Hints
 from dagwire_dagit.hub import RING_BYTES, Hub
@@ -20,6 +21,8 @@ from dagwire_dagit.launches import Launches
 from dagwire_dagit.schedules import Schedules
 from dagwire_dagit.sse import EventStream
 from dagwire_dagit.store import Store
+
+FEEDS: Final = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +37,8 @@ class Services:
     hints: Hints
     launches: Launches
     schedules: Schedules
+    feeds: int
+    """How many clients may follow at once."""
 
     @classmethod
     def build(
@@ -44,6 +49,7 @@ class Services:
         locations: Locations,
         clock: Callable[[], datetime],
         ring_bytes: int = RING_BYTES,
+        feeds: int = FEEDS,
     ) -> Self:
         """Put the services together over what they talk to."""
         code = Code(locations)
@@ -58,6 +64,7 @@ class Services:
             hints=Hints(bus=bus, locations=locations, schedules=schedules, hub=hub),
             launches=Launches(bus=bus, code=code, store=store, hub=hub, clock=clock),
             schedules=schedules,
+            feeds=feeds,
         )
 
     async def run(self) -> None:
@@ -68,6 +75,14 @@ class Services:
             group.create_task(self.hints.run(), name="hints")
 
     def feed(self, *, run: RunId | None, kinds: Sequence[Kind], after: str | None) -> EventStream:
-        """Return the answer that streams a client's feed."""
+        """Return the answer that streams a client's feed.
+
+        Raises:
+            UnavailableError: too many clients follow this replica already.
+        """
+        if self.hub.clients >= self.feeds:
+            raise UnavailableError(
+                f"{self.feeds} clients follow this Dagit already; try again, or run more replicas", code="feed_full"
+            )
         wanted = Wanted(aggregate=run, kinds=frozenset(kinds), after=parse_cursor(after) if after is not None else None)
         return EventStream(Feed(self.hub, self.store, wanted).chunks())

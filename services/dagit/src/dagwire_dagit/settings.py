@@ -39,6 +39,9 @@ class Settings(ServiceSettings):
     ring_bytes: int = Field(default=64 * 2**20, ge=2**20)
     """Bytes of recent events kept in memory. Clients that are further behind are served from the database."""
 
+    feeds: int = Field(default=1000, ge=1)
+    """How many clients may follow the live feed at once; the next one is told to try again."""
+
     statement_seconds: float = Field(default=10.0, gt=0)
     """Seconds after which a query is given up."""
 
