@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import json
 import random
 from datetime import timedelta
@@ -10,7 +11,9 @@ import pytest
 from dagwire_shared.bus import Consumer
 from dagwire_shared.errors import BusUnavailableError
 from dagwire_shared.jetstream import JetStreamBus, connect
+from dagwire_shared.jetstream.pull import Pull
 from dagwire_shared.streams import EVENTS
+from nats.aio.msg import Msg
 from support.buses import an_event, bodies, events, read_to_end
 from support.nats import NatsServer
 from support.proxy import proxy
@@ -128,6 +131,36 @@ async def test_a_follower_over_cut_connections_sees_each_message_once_in_order(s
 
     assert between.cuts >= 4
     assert seen == list(range(5000))
+
+
+async def test_a_follower_notices_a_delivery_that_was_dropped_on_the_way(
+    bus: JetStreamBus, monkeypatch: pytest.MonkeyPatch
+):
+    handle, count = Pull._on_message, itertools.count()
+
+    async def drop_some(self: Pull, msg: Msg) -> None:
+        if next(count) not in (50, 1200, 1400):
+            await handle(self, msg)
+
+    monkeypatch.setattr(Pull, "_on_message", drop_some)
+    await bus.streams.publish_all(events(2000))
+
+    assert bodies(await read_to_end(bus, EVENTS)) == list(range(2000))
+
+
+async def test_a_follower_notices_that_the_last_delivery_was_dropped(
+    bus: JetStreamBus, monkeypatch: pytest.MonkeyPatch
+):
+    handle, count = Pull._on_message, itertools.count()
+
+    async def drop_the_last(self: Pull, msg: Msg) -> None:
+        if next(count) != 9:
+            await handle(self, msg)
+
+    monkeypatch.setattr(Pull, "_on_message", drop_the_last)
+    await bus.streams.publish_all(events(10))
+
+    assert bodies(await read_to_end(bus, EVENTS)) == list(range(10))
 
 
 async def test_a_consumer_gets_every_message_and_none_again_after_its_acknowledgement(
