@@ -13,8 +13,8 @@ class Policy:
     limits: Limits = field(default_factory=Limits)
     evaluation: timedelta = timedelta(seconds=60)
     """How long a schedule's function may take."""
-    evaluations_at_once: int = 50
-    """Per code location."""
+    evaluations_at_once: int = 8
+    """Per code location. More would wait in the code server, where their time already counts."""
     attempts: int = 3
     """After this many time-outs or server faults in a row a tick has failed. A server that is away is no attempt."""
     standby: timedelta = timedelta(seconds=3)
