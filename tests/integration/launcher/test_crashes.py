@@ -2,9 +2,9 @@
 
 import os
 import signal
-from pathlib import Path
 
 import pytest
+from dagwire_launcher import procfs
 from support.launching import (
     cancel_run,
     counts,
@@ -145,11 +145,8 @@ async def test_what_a_killed_worker_had_started_is_ended_with_it(bus, launcher, 
 
 
 async def _gone(pid):
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    process = procfs.identify(pid)
+    return process is None or not process.alive
 
 
 async def test_a_worker_that_does_not_start_in_time_is_killed(bus, launcher, tmp_path):
