@@ -210,14 +210,19 @@ async def test_two_consumers_over_cut_connections_miss_nothing(server: NatsServe
 
 
 async def test_many_small_writers_at_once_keep_their_own_order(bus: JetStreamBus):
+    told: dict[int, str] = {}
+
     async def write(name: str) -> None:
         for start in range(0, 120, 40):
-            await bus.streams.publish_all(events(40, name=name, start=start))
+            series = events(40, name=name, start=start)
+            receipts = await bus.streams.publish_all(series)
+            told.update((receipt.sequence, one.id) for receipt, one in zip(receipts, series, strict=True))
 
     names = [f"run-{number}" for number in range(60)]
     await asyncio.gather(*(write(name) for name in names))
 
     stored = await read_to_end(bus, EVENTS)
+    assert told == {one.sequence: one.headers["Nats-Msg-Id"] for one in stored}
     by_subject: dict[str, list[object]] = {}
     for one in stored:
         by_subject.setdefault(one.subject, []).append(json.loads(one.body))

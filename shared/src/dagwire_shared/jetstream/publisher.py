@@ -14,11 +14,10 @@ from dagwire_shared.errors import BusError, ConflictError
 from dagwire_shared.jetstream import api
 from dagwire_shared.jetstream.connection import Connection, DisconnectedError, UnansweredError
 from dagwire_shared.jetstream.deadline import Deadline
+from dagwire_shared.jetstream.pace import Pace
 from dagwire_shared.jetstream.reader import Reader
 from dagwire_shared.streams import Stream
 
-SMALLEST_BATCH: Final = 32
-"""Below this, one at a time costs less: a batch occupies the stream for about 3 ms (measured, ADR 0002)."""
 BATCH_MESSAGES: Final = 500
 BATCH_BYTES: Final = 4 * 1024 * 1024
 IN_FLIGHT: Final = 256
@@ -32,6 +31,7 @@ class Publisher:
     def __init__(self, connection: Connection, reader: Reader) -> None:
         self._connection = connection
         self._reader = reader
+        self.pace = Pace()
 
     async def publish(
         self,
@@ -125,11 +125,17 @@ class Publisher:
         return [result for result in results if isinstance(result, Receipt)]
 
     async def _publish_together(self, messages: Sequence[Message], until: Deadline) -> list[Receipt]:
-        if len(messages) >= SMALLEST_BATCH:
+        clock = asyncio.get_running_loop().time
+        begun = clock()
+        if self.pace.prefers_batch(len(messages)):
             receipts = await self._publish_batch(messages, until)
             if receipts is not None:
+                self.pace.note_batch(len(messages), clock() - begun)
                 return receipts
-        return [await self._publish(one, _stream_name(one.subject), None, until) for one in messages]
+            begun = clock()
+        receipts = [await self._publish(one, _stream_name(one.subject), None, until) for one in messages]
+        self.pace.note_singles(len(messages), clock() - begun)
+        return receipts
 
     async def _publish_batch(self, messages: Sequence[Message], until: Deadline) -> list[Receipt] | None:
         """Publish as one atomic batch; None: the server wants them one at a time."""
