@@ -95,7 +95,9 @@ class Subscription(Protocol):
         ...
 
     async def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
-        """Confirm the deliveries, and return when the server has noted it: they never come again.
+        """Confirm the deliveries, and return when the server has noted it: they do not come again.
+
+        Handle each idempotently nevertheless: a server that is killed within the next second may forget.
 
         Raises:
             BusUnavailableError: the server did not confirm; they may come again.
