@@ -3,6 +3,7 @@
 Pure: ``docs/generate.py`` writes it to ``docs/reference/asyncapi.yaml``, and a test holds live traffic against it.
 """
 
+from functools import cache
 from importlib.metadata import version
 from typing import Any, Final
 
@@ -120,6 +121,7 @@ def _operation(action: str, channel: str, summary: str) -> Document:
     return {"action": action, "channel": {"$ref": f"#/channels/{channel}"}, "summary": summary}
 
 
+@cache
 def _messages() -> Document:
     return {model.__name__: _message(model) for model in (*EVENT_TYPES.values(), *_COMMANDS)}
 
@@ -152,6 +154,7 @@ def _message(model: type[EventBase] | type[Command]) -> Document:
     }
 
 
+@cache  # half a second: a schema of each model is made
 def _schemas() -> Document:
     models = [(model, "validation") for model in (*EVENT_TYPES.values(), *_COMMANDS)]
     _, definitions = models_json_schema(models, ref_template=_REF)  # type: ignore[arg-type] # mode is a Literal
