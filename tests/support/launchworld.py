@@ -181,6 +181,9 @@ class WorldBackend:
             return WorkerEnd(reason="there is none")
         return await asyncio.shield(self._world.ends[run_id])
 
+    async def is_gone(self, run_id: RunId, name: str) -> bool:
+        return run_id not in self._world.workers
+
     async def stop(self, run_id: RunId, *, force: bool) -> None:
         self._world.stops.append((run_id, force))
         if force:
@@ -190,12 +193,13 @@ class WorldBackend:
         self._world.released.add(run_id)
 
 
-def policy(*, max_concurrent_runs: int = 10, patience: float = 20.0, **limits: float) -> Policy:
+def policy(*, max_concurrent_runs: int = 10, patience: float = 20.0, sweep: float = 60.0, **limits: float) -> Policy:
     """What the operator decides; limits in seconds."""
     return Policy(
         limits=Limits(**{name: timedelta(seconds=seconds) for name, seconds in limits.items()}),
         max_concurrent_runs=max_concurrent_runs,
         location_patience=timedelta(seconds=patience),
+        sweep=timedelta(seconds=sweep),
     )
 
 

@@ -1,6 +1,7 @@
 """The launcher is killed, its workers are killed, NATS is killed: every run still ends once."""
 
 import os
+import shutil
 import signal
 
 import pytest
@@ -115,6 +116,23 @@ async def test_a_worker_that_dies_while_no_launcher_lives_loses_its_run_at_the_n
     events = await until_said(bus, run_id)
     assert events[-1].type == "dagwire.run.lost"
     assert "nobody saw how" in events[-1].data["message"]
+
+
+async def test_a_run_whose_directory_was_deleted_still_ends(bus, launcher, tmp_path):
+    one = launcher(sweep_seconds=0.2)
+    run_id = await request_run(bus, "deleted", "waiting", tags={"file": str(tmp_path / "never")})
+    await until_said(bus, run_id, lambda event: event.data.get("message") == "waiting")
+    one.kill()
+    (pid,) = worker_pids(one.directory)
+    shutil.rmtree(one.directory / run_id)
+    one.start()
+    # As long as the process lives, it is not given up.
+    other = await request_run(bus, "other")
+    await until_said(bus, other)
+    assert "dagwire.run.lost" not in await types_said(bus, run_id)
+    os.killpg(pid, signal.SIGKILL)
+    events = await until_said(bus, run_id)
+    assert "Nothing is left of it" in events[-1].data["message"]
 
 
 async def test_what_a_killed_worker_had_started_is_ended_with_it(bus, launcher, tmp_path):

@@ -40,7 +40,7 @@ async def test_a_requested_run_is_launched_and_told_from_queue_to_end(bus, launc
     assert max(counts(events).values()) == 1
     launched = events[types.index("dagwire.run.launched")]
     started = events[types.index("dagwire.run.started")]
-    assert launched.data == {"backend": "process", "worker": str(started.data["pid"])}
+    assert launched.data == {"backend": "process", "worker": f"{started.data['host']}:{started.data['pid']}"}
     assert await one.stop() == 0
 
 

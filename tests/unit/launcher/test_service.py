@@ -275,6 +275,36 @@ async def test_a_worker_that_lost_its_claim_says_nothing_of_the_run(world):
     assert sorted(await types(world, run_id)) == ["launched", "queued", "started"]
 
 
+async def test_a_run_whose_worker_is_gone_without_a_trace_is_lost(world):
+    world.play = world.hang
+    async with running(a_launcher(world)):
+        run_id = await request_run(world.bus, "traceless")
+        await until_type(world, run_id, "launched")
+        await until_type(world, run_id, "started")
+    del world.workers[run_id]
+    async with running(a_launcher(world, rules=policy(sweep=0.05, hearsay=0))):
+        events = await until_said(world.bus, run_id)
+    assert events[-1].data["cause"] == "worker_lost"
+    assert "Nothing is left of it" in events[-1].data["message"]
+
+
+async def test_a_run_that_is_watched_or_ended_is_not_swept_away(world):
+    async with running(a_launcher(world, rules=policy(sweep=0.01))):
+        done = await request_run(world.bus, "done")
+        await until_released(world, done)
+        del world.workers[done]
+        world.play = world.hang
+        living = await request_run(world.bus, "living")
+        await until_type(world, living, "started")
+        await until_type(world, living, "launched")
+        # The sweep comes every 10 ms: a run that it would take is taken while these start.
+        for number in range(5):
+            pulse = await request_run(world.bus, f"pulse {number}")
+            await until_type(world, pulse, "started")
+        assert "lost" not in await types(world, done)
+        assert "lost" not in await types(world, living)
+
+
 # --- cancel ---------------------------------------------------------------------------------------------------------
 
 

@@ -26,6 +26,7 @@ from dagwire_shared.ids import run_id_for
 RUN = run_id_for("k")
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 SMALL = 2_000
+END = RunSucceeded(seconds=1)
 
 
 def line(text):
@@ -138,10 +139,19 @@ def test_a_run_that_ends_is_held_no_more(tmp_path):
     while outbox.offer(line("x")):
         pass
     outbox.lift_limits()
-    assert outbox.offer(RunSucceeded(seconds=1))
+    assert outbox.offer(line("last"))
+    outbox.finish(END)
     found = drained(outbox)
     assert decode(found[-1].body).type == "dagwire.run.succeeded"
     assert numbers(found) == list(range(1, len(found) + 1))
+
+
+def test_what_is_said_after_the_end_is_not_kept(tmp_path):
+    outbox = an_outbox(tmp_path)
+    outbox.finish(END)
+    assert outbox.offer(line("too late"))
+    assert [decode(one.body).type for one in drained(outbox)] == [END.TYPE]
+    assert outbox.drained
 
 
 def test_a_disk_that_fails_holds_the_run_too(tmp_path):
@@ -158,14 +168,14 @@ def test_the_sender_is_told_of_a_first_event_and_of_a_full_batch_and_of_the_end(
     outbox.connect(lambda: pokes.append(outbox._next))
     for number in range(BATCH + 10):
         outbox.offer(line(number))
-    outbox.close()
+    outbox.finish(END)
     assert len(pokes) == 3
 
 
 def test_a_closed_outbox_is_drained_when_all_is_acknowledged(tmp_path):
     outbox = an_outbox(tmp_path)
     outbox.offer(line(1))
-    outbox.close()
+    outbox.finish(END)
     assert outbox.urgent
     outbox.next_batch()
     assert not outbox.drained

@@ -19,6 +19,7 @@ from support.buses import read_to_end
 
 pytestmark = pytest.mark.timeout(20)
 RUN = run_id_for("k")
+END = RunSucceeded(seconds=1)
 
 
 class Flaky:
@@ -77,7 +78,10 @@ def line(text):
 
 
 async def stored(bus):
-    return [decode(one.body) for one in await read_to_end(bus, EVENTS)]
+    """All events, of which the last is the end."""
+    events = [decode(one.body) for one in await read_to_end(bus, EVENTS)]
+    assert events[-1].type == END.TYPE
+    return events[:-1]
 
 
 async def test_all_is_stored_in_order_and_the_sender_ends(bus, outbox):
@@ -85,11 +89,10 @@ async def test_all_is_stored_in_order_and_the_sender_ends(bus, outbox):
         StepStarted(step_key="a", pid=1),
         line(1),
         OutputProduced(step_key="a", output="b"),
-        RunSucceeded(seconds=1),
     ]
     for event in events:
         outbox.offer(event)
-    outbox.close()
+    outbox.finish(END)
     await Sender(bus.streams, outbox).run()
     assert [one.type for one in await stored(bus)] == [event.TYPE for event in events]
 
@@ -104,7 +107,7 @@ async def test_the_first_event_goes_at_once_and_later_ones_gather(bus, outbox):
     for number in range(1, 50):
         outbox.offer(line(number))
         await asyncio.sleep(0)
-    outbox.close()
+    outbox.finish(END)
     await sending
     assert len(flaky.batches[0]) == 1
     assert len(flaky.batches) < 10
@@ -116,7 +119,7 @@ async def test_what_got_lost_is_sent_again_under_the_same_ids(bus, outbox, plan)
     flaky = Flaky(bus.streams, plan)
     for number in range(10):
         outbox.offer(line(number))
-    outbox.close()
+    outbox.finish(END)
     await Sender(flaky, outbox).run()
     assert [one.data["message"] for one in await stored(bus)] == [str(number) for number in range(10)]
     assert len({tuple(batch) for batch in flaky.batches}) == 1
@@ -139,7 +142,7 @@ async def test_after_a_long_outage_only_what_the_stream_lacks_is_sent(accepted, 
     flaky = Flaky(bus.streams, [accepted, outage])
     for number in range(10):
         outbox.offer(line(number) if number % 2 else StepStarted(step_key="a", pid=number))
-    outbox.close()
+    outbox.finish(END)
     await Sender(flaky, outbox, clock=clock).run()
     events = await stored(bus)
     assert Counter(one.id for one in events) == Counter(f"{RUN}:1:{number}" for number in range(1, 11))
@@ -150,7 +153,7 @@ async def test_after_a_long_outage_only_what_the_stream_lacks_is_sent(accepted, 
 async def test_an_event_that_the_server_refuses_leaves_a_note_and_holds_up_no_other(bus, outbox):
     for text in ("before", "bad", "after"):
         outbox.offer(line(text))
-    outbox.close()
+    outbox.finish(END)
 
     class Picky(Flaky):
         async def publish_all(self, messages, *, deadline=timedelta(seconds=30)):

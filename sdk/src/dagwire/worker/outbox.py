@@ -65,20 +65,26 @@ class Outbox:
     # --- the run's side, any thread -----------------------------------------------------------------------------
 
     def offer(self, event: Event) -> bool:
-        """Put an event at the end; False: there is no room now, and the run has to wait."""
+        """Put an event at the end; False: there is no room now, and the run has to wait.
+
+        What is said after the run's end (by threads that user code left behind) is not kept.
+        """
         with self._lock:
-            message = self._message(event)
-            try:
-                self._place(message)
-            except SpoolFullError as error:
-                if not self._unlimited:
-                    self._hold(error)
-                    return False
-                self._overflow.append(message)
-            self._next += 1
-            self._holding = False
-            self._tell()
-            return True
+            return self._closed or self._put(event)
+
+    def _put(self, event: Event) -> bool:
+        message = self._message(event)
+        try:
+            self._place(message)
+        except SpoolFullError as error:
+            if not self._unlimited:
+                self._hold(error)
+                return False
+            self._overflow.append(message)
+        self._next += 1
+        self._holding = False
+        self._tell()
+        return True
 
     def lift_limits(self) -> None:
         """Hold nobody any more: the run is ending, and what it still has to say is little.
@@ -87,9 +93,11 @@ class Outbox:
         """
         self._unlimited = True
 
-    def close(self) -> None:
-        """Say that the last event is in."""
+    def finish(self, event: Event) -> None:
+        """Put in the last event: the run's end."""
         with self._lock:
+            self._unlimited = True
+            self._put(event)
             self._closed = True
             if self._poke is not None:
                 self._poke()

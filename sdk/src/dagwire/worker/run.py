@@ -58,7 +58,10 @@ class Run:
         """
         link.finished.add_done_callback(self._on_finished)
         link.proceed(self._work)
-        end = self._run(link, asked_to_end=asked_to_end)
+        try:
+            end = self._run(link, asked_to_end=asked_to_end)
+        except RunCancellation as cancellation:  # it came while the end was being put into words
+            end = self._canceled(str(cancellation))
         self._cancellation.disarm()
         code = self._code_without_run(link)
         if code is None:
@@ -163,9 +166,7 @@ class Run:
 
     def _tell(self, end: End, link: Link) -> int:
         """Have the bus take the last event and all before it."""
-        self._outbox.lift_limits()
-        self._outbox.offer(end)
-        self._outbox.close()
+        self._outbox.finish(end)
         deadline = time.monotonic() + self._settings.finish_timeout_seconds
         while (left := deadline - time.monotonic()) > 0:
             try:

@@ -17,6 +17,7 @@ async def main(settings: Settings) -> None:
         limits=settings.limits,
         max_concurrent_runs=settings.max_concurrent_runs,
         location_patience=timedelta(seconds=settings.location_patience_seconds),
+        sweep=timedelta(seconds=settings.sweep_seconds),
         end_workers_on_stop=settings.end_workers_on_stop,
     )
     backend = ProcessBackend(settings.process)

@@ -82,6 +82,14 @@ class Backend(Protocol):
         """Wait until the worker of a run has ended, and return how. At once if it has, or if there is none."""
         ...
 
+    async def is_gone(self, run_id: RunId, name: str) -> bool:
+        """Return whether a worker of this name certainly lives no more; False where this backend cannot know.
+
+        Raises:
+            BackendUnavailableError: the backend could not be asked.
+        """
+        ...
+
     async def stop(self, run_id: RunId, *, force: bool) -> None:
         """Tell a worker to end (it may clean up), or with ``force`` end it and all that it started. Does not wait."""
         ...

@@ -8,6 +8,7 @@ import contextlib
 import logging
 import os
 import signal
+import socket
 import subprocess
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
@@ -146,6 +147,12 @@ class ProcessBackend:
         self._children.pop(run_id, None)
         return _end(run, record, code)
 
+    async def is_gone(self, run_id: RunId, name: str) -> bool:
+        """Return whether the process is gone; one of another machine cannot be looked at."""
+        if name.partition(":")[0] != socket.gethostname():
+            return False
+        return await asyncio.to_thread(procfs.find_leader, run_id) is None
+
     async def stop(self, run_id: RunId, *, force: bool) -> None:
         """Send SIGTERM to the run's process, or SIGKILL to it and all that it started."""
         record = RunDirectory(self._base, run_id).record
@@ -194,7 +201,7 @@ def _note(run: RunDirectory, process: procfs.Process) -> Record:
 
 
 def _worker(run_id: RunId, record: Record) -> Worker:
-    return Worker(run_id, name=str(record.process.pid), created=record.created)
+    return Worker(run_id, name=f"{socket.gethostname()}:{record.process.pid}", created=record.created)
 
 
 def _end(run: RunDirectory, record: Record, code: int | None) -> WorkerEnd:

@@ -61,11 +61,13 @@ def boot_id() -> str:
     return (_PROC / "sys/kernel/random/boot_id").read_text().strip()
 
 
-def find_leader(argument: str) -> Process | None:
-    """Return the living session leader that has this word on its command line, or None."""
-    wanted = argument.encode()
+def find_leader(text: str) -> Process | None:
+    """Return the living session leader that has this text in a word of its command line, or None."""
+    wanted = text.encode()
     for entry in _PROC.iterdir():
-        if entry.name.isdigit() and wanted in _words(entry) and _leads_session(int(entry.name)):
+        if not entry.name.isdigit() or not any(wanted in word for word in _words(entry)):
+            continue
+        if _leads_session(int(entry.name)):
             found = identify(int(entry.name))
             if found is not None and found.alive:
                 return found

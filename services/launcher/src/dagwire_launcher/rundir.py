@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -16,6 +17,7 @@ from dagwire_shared.ids import RunId, check_run_id
 
 from dagwire_launcher.procfs import Process
 
+_LOCK_SECONDS: Final = 5.0
 TAIL_BYTES: Final = 16 * 1024
 """How much of a worker's output is told when it is lost."""
 
@@ -43,11 +45,15 @@ class RunDirectory:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Create the directory if need be, and keep other launchers out of it. The lock ends with the process."""
+        """Create the directory if need be, and keep other launchers out of it. The lock ends with the process.
+
+        Raises:
+            BlockingIOError: another launcher has been holding it for long.
+        """
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = os.open(self.path / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            _lock(lock)
             yield
         finally:
             os.close(lock)
@@ -126,6 +132,19 @@ class RunDirectory:
     def remove(self) -> None:
         """Delete the directory with all that is in it."""
         shutil.rmtree(self.path, ignore_errors=True)
+
+
+def _lock(file: int) -> None:
+    end = time.monotonic() + _LOCK_SECONDS
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.02)  # not for ever: its holder may be frozen
+        else:
+            return
 
 
 def run_directories(base: Path) -> list[RunDirectory]:

@@ -18,6 +18,7 @@ from dagwire_launcher.ledger import Ledger
 from dagwire_launcher.locations import Locations
 from dagwire_launcher.locks import RunLocks
 from dagwire_launcher.orders import Orders
+from dagwire_launcher.sweep import EVERY, Sweep
 from dagwire_launcher.watch import Watch
 
 log = logging.getLogger(__name__)
@@ -35,6 +36,7 @@ class Policy:
     limits: Limits
     max_concurrent_runs: int
     location_patience: timedelta
+    sweep: timedelta = EVERY
     end_workers_on_stop: bool = False
 
 
@@ -53,6 +55,7 @@ class Launcher:
             bus.streams, ledger, self._locations, backend=backend, locks=locks, limit=policy.max_concurrent_runs
         )
         self._orders = Orders(bus.streams, ledger, locks)
+        self._sweep = Sweep(bus.streams, backend, every=policy.sweep)
         self._watch = Watch(backend, ledger, policy.limits, freed=self._dispatcher.wake)
 
     async def run(self) -> None:
@@ -77,6 +80,7 @@ class Launcher:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._dispatcher.run(self._watch))
             group.create_task(self._orders.run(self._watch))
+            group.create_task(self._sweep.run(self._watch))
 
     async def _find_workers(self) -> None:
         while True:

@@ -47,6 +47,9 @@ class Settings(ServiceSettings):
     location_patience_seconds: float = Field(default=20, ge=0)
     """How long a request waits for its code location to load, in seconds; then its run is lost."""
 
+    sweep_seconds: float = Field(default=60, gt=0)
+    """How often open runs are looked at whose worker nobody watches, in seconds; if it is gone, the run is lost."""
+
     output_bytes: int = Field(default=1024 * 1024, ge=4096)
     """Process backend: a worker's output file is cut to its last lines when it grows beyond this many bytes."""
 

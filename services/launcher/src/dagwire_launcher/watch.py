@@ -5,7 +5,7 @@ It does so for every worker that this launcher created or found, whether it is t
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 from typing import Final
@@ -71,7 +71,10 @@ class Watch:
             nudge.set()
         self._nudges[worker.run_id] = nudge
         self._living.add(worker.run_id)
-        task = asyncio.create_task(self._attend(worker, nudge))
+        self._begin(self._attend(worker, nudge))
+
+    def _begin(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._forget)
 
@@ -79,6 +82,23 @@ class Watch:
         self._tasks.discard(task)
         if not task.cancelled():
             task.exception()  # seen: what is worth telling was logged
+
+    def knows(self, run_id: RunId) -> bool:
+        """Return whether the run's worker is watched, or its end is being told."""
+        return run_id in self._nudges
+
+    def give_up(self, run_id: RunId) -> None:
+        """Tell the end of a run whose worker is gone without a trace."""
+        self._nudges[run_id] = asyncio.Event()
+        self._begin(self._settle_alone(run_id))
+
+    async def _settle_alone(self, run_id: RunId) -> None:
+        try:
+            await self._settle(run_id, WorkerEnd(reason="Nothing is left of it."), ended=self._clock())
+        except Exception:  # found again in a while
+            log.exception("end of a run is not told", extra={"run_id": run_id})
+        finally:
+            self._nudges.pop(run_id, None)
 
     def nudge(self, run_id: RunId) -> None:
         """Say that something about a run has changed."""
