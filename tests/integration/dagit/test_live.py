@@ -156,7 +156,7 @@ async def test_postgresql_is_away_for_a_while(postgres_server, tmp_path):
             assert follower.connections == 1
         assert (await stack.client.get("/api/v1/runs")).status_code == 200
         said = stack.dagit.log.read_text()
-        assert said.count("database not reachable") == said.count("database reachable again") <= 2
+        assert said.count("history not readable") == said.count("history readable again") <= 2
 
 
 async def test_the_stream_is_rebuilt(stack):

@@ -64,3 +64,8 @@ async def test_a_page_that_was_not_built_says_how_to_build_it(dagit, tmp_path):
 async def test_other_methods_are_not_allowed(site):
     answer = await site.post("/runs", headers={"Content-Type": "application/json"})
     assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")
+
+
+async def test_the_page_can_be_asked_for_its_head(site):
+    answer = await site.head("/", headers=HTML)
+    assert (answer.status_code, answer.content) == (200, b"")

@@ -15,7 +15,7 @@ from dagwire_dagit.server import Server, listen
 from dagwire_dagit.services import Services
 from dagwire_dagit.settings import Settings
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("dagwire_dagit")
 
 
 async def main(settings: Settings) -> None:

@@ -50,6 +50,7 @@ class Database:
             server_settings={
                 "application_name": "dagwire-dagit",
                 "default_transaction_read_only": "on",
+                "plan_cache_mode": "force_custom_plan",  # filters that are null fall away, and the right index is taken
                 "statement_timeout": str(int(statement_seconds * 1000)),
             },
         )
@@ -82,13 +83,13 @@ class Database:
             ) from error
         if self._away:
             self._away = False
-            log.info("database reachable again")
+            log.info("history readable again")
         return rows
 
     def _unavailable(self, message: str, error: Exception) -> UnavailableError:
         if not self._away:
             self._away = True
-            log.warning("database not reachable", extra={"cause": f"{type(error).__name__}: {error}"})
+            log.warning("history not readable", extra={"cause": f"{type(error).__name__}: {error}"})
         return UnavailableError(f"{message}; try again in a moment", code="database_unavailable")
 
     async def _twice(self, query: str, arguments: Sequence[Any]) -> Sequence[asyncpg.Record]:

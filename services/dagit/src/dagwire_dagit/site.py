@@ -33,7 +33,12 @@ def site_router(directory: Path = STATIC) -> APIRouter:
     router = APIRouter()
     files = StaticFiles(directory=directory, check_dir=False)
 
-    @router.get("/{path:path}", include_in_schema=False, dependencies=[requires(Permission.PUBLIC)])
+    @router.api_route(
+        "/{path:path}",
+        methods=["GET", "HEAD"],
+        include_in_schema=False,
+        dependencies=[requires(Permission.PUBLIC)],
+    )
     async def get_page(path: str, request: Request) -> Response:
         """Return a file of the web page, or the page for one of its views."""
         if path.startswith("api/") or path == "api":

@@ -3,8 +3,9 @@
 from typing import Annotated, Any, Final
 
 from dagwire_shared.events import RequestedBy
-from dagwire_shared.ids import LocationName, Name, RunIdField
+from dagwire_shared.ids import IdempotencyKey, LocationName, Name, RunIdField
 from fastapi import Depends, Header, Path, Query, Request
+from pydantic import AfterValidator
 
 from dagwire_dagit.models import Problem
 from dagwire_dagit.services import Services
@@ -30,6 +31,15 @@ Requester = Annotated[RequestedBy, Depends(_requested_by)]
 LocationPath = Annotated[LocationName, Path()]
 NamePath = Annotated[Name, Path()]
 RunPath = Annotated[RunIdField, Path()]
+
+
+def _check_ascii(key: str) -> str:
+    if not key.isascii():
+        raise ValueError("use ASCII: other characters reach servers in different ways")
+    return key
+
+
+KeyHeader = Annotated[Annotated[IdempotencyKey, AfterValidator(_check_ascii)] | None, Header()]
 
 PageSize = Annotated[int, Query(ge=1, le=500)]
 EventPageSize = Annotated[int, Query(ge=1, le=5000)]

@@ -3,7 +3,7 @@
 from typing import Annotated, Literal
 
 from dagwire_shared.events import LogLevel
-from dagwire_shared.ids import IdempotencyKey, LocationName, Name
+from dagwire_shared.ids import LocationName, Name
 from dagwire_shared.subjects import Kind
 from fastapi import APIRouter, Header, Query, Response
 from pydantic import AwareDatetime
@@ -12,7 +12,7 @@ from dagwire_dagit import pages
 from dagwire_dagit.cursors import CursorText
 from dagwire_dagit.models import CancelAccepted, Events, Launched, LaunchRequest, Problem, RunDetail, Runs, RunStatus
 from dagwire_dagit.permissions import Permission, requires
-from dagwire_dagit.routes.parameters import PROBLEMS, EventPageSize, PageSize, Provided, Requester, RunPath
+from dagwire_dagit.routes.parameters import PROBLEMS, EventPageSize, KeyHeader, PageSize, Provided, Requester, RunPath
 from dagwire_dagit.store import RunFilter
 
 router = APIRouter(prefix="/api/v1/runs", tags=["runs"], responses=PROBLEMS)
@@ -23,7 +23,7 @@ async def launch_run(
     body: LaunchRequest,
     services: Provided,
     requester: Requester,
-    idempotency_key: Annotated[IdempotencyKey | None, Header()] = None,
+    idempotency_key: KeyHeader = None,
     idempotency_key_time: Annotated[
         AwareDatetime | None,
         Header(description="When the key was made. With it, launching needs no look into the history."),
