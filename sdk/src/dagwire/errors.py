@@ -10,6 +10,7 @@ DagwireError (of the bus contract)
 └── CodeLoadError          user code cannot be imported, or defines nothing to serve
 """
 
+import os
 import sys
 import traceback
 from collections.abc import Iterable
@@ -19,7 +20,7 @@ from typing import Final, NamedTuple
 from dagwire_shared.errors import DagwireError
 from dagwire_shared.events.values import ErrorInfo
 
-_PACKAGE: Final = str(Path(__file__).parent)
+_PACKAGE: Final = str(Path(__file__).parent) + os.sep
 _MAX_CAUSES: Final = 10
 _MAX_FRAMES: Final = 60
 _MAX_MESSAGE: Final = 10_000

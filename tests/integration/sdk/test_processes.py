@@ -305,6 +305,19 @@ def test_step_processes_end_when_their_run_is_killed(tmp_path):
         assert gone(pids)
 
 
+def test_a_run_whose_events_cannot_be_told_ends(run):
+    def refuse(event):
+        if isinstance(event, StepSucceeded):
+            raise OSError("the bus is gone")
+
+    chain = run("chain")
+    chain.on_event = refuse
+    chain.execute()
+    assert isinstance(chain.ended, RunFailed)
+    assert chain.ended.error is not None
+    assert chain.ended.error.message == "the bus is gone"
+
+
 def test_the_executor_says_how_it_runs_steps(run):
     (note,) = run("chain").execute().of(EngineNoted)
     assert note.message == "steps run in processes of their own"

@@ -2,8 +2,10 @@
 
 import importlib
 import inspect
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import dagwire
 import pytest
@@ -46,3 +48,9 @@ def test_importing_it_brings_no_heavy_library(module):
     code = f"import {module}, sys; print([name for name in {HEAVY!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_readmes_example_runs():
+    readme = Path(__file__).parents[3] / "sdk" / "README.md"
+    (snippet,) = re.findall(r"```python\n(.*?)```", readme.read_text(encoding="utf-8"), re.DOTALL)
+    exec(compile(snippet, str(readme), "exec"), {"__name__": "readme"})  # noqa: S102 -- our own page

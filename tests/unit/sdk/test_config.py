@@ -195,6 +195,26 @@ def test_secrets_are_not_shown():
     assert "hush" not in "".join(event.model_dump_json() for event in result.events)
 
 
+def test_a_secret_default_is_not_among_the_defaults_that_people_edit():
+    class Login(Config):
+        user: str = "me"
+        password: SecretStr = SecretStr("hush")
+
+    seen = []
+
+    @op
+    def use(config: Login) -> None:
+        seen.append(config.password.get_secret_value())
+
+    @job
+    def j():
+        use()
+
+    assert j.default_run_config() == {"ops": {"use": {"config": {"user": "me"}}}}
+    j.execute_in_process(j.default_run_config())
+    assert seen == ["hush"]
+
+
 def test_a_permissive_config_takes_more_fields():
     class Loose(PermissiveConfig):
         known: int = 1

@@ -227,10 +227,33 @@ def test_a_process_left_behind_does_not_hold_the_capture(caught, capfd):
         print("done")
     try:
         assert caught.lines == [("stdout", "done")]
-        assert "dagwire-capture-1" not in {thread.name for thread in threading.enumerate()}
+        assert "dagwire-capture" not in {thread.name for thread in threading.enumerate()}
     finally:
         left.kill()
         left.wait()
+
+
+def test_a_descriptor_that_user_code_closes_does_not_hold_the_capture(caught, capfd):
+    with captured_descriptors(caught.events.append, caught.step) as capture:
+        print("before")
+        sys.stdout.flush()
+        kept = os.dup(1)
+        os.close(1)
+        capture.settle()
+        os.dup2(kept, 1)
+        os.close(kept)
+        print("after")
+    assert caught.lines == [("stdout", "before"), ("stdout", "after")]
+
+
+def test_writing_goes_on_when_emitting_fails(capfd):
+    def refuse(_event):
+        raise OSError("the bus is gone")
+
+    with captured_descriptors(refuse, CurrentStep()) as capture:
+        sys.stdout.write("x\n" * 1_000_000)
+        capture.settle()
+    assert len(capfd.readouterr().out) == 2_000_000
 
 
 def test_log_handlers_write_past_the_capture(caught):

@@ -64,9 +64,7 @@ def test_the_observations_pass_their_checks(run):
 
 
 def test_a_year_without_observations_is_refused(repo):
-    with pytest.raises(
-        InvalidConfigError, match=r"read_observations\.config\.first: Input should be"
-    ):
+    with pytest.raises(InvalidConfigError, match=r"read_observations\.config\.first: Input should be"):
         repo.weather_report.execute_in_process({"ops": {"read_observations": {"config": {"first": 1999}}}})
 
 

@@ -6,9 +6,9 @@ Pure: nothing here knows jobs or ops; ``layout`` builds the tree of a job.
 import difflib
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, SecretStr, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError, PydanticUndefined, to_json, to_jsonable_python
 
 from dagwire.errors import ConfigFault
@@ -133,11 +133,28 @@ def _unknown(name: str, known: Mapping[str, Any]) -> str:
     return f"there is no {name!r} here; possible: {names}"
 
 
+_MASK: Final = str(SecretStr("any"))
+
+
 def defaults(section: Section) -> dict[str, Any]:
-    """Return every default below a section; what has none is left out."""
+    """Return every default below a section; what has none is left out, and so are secrets.
+
+    People edit these and launch with them: a masked secret would take the place of the real one.
+    """
+    filled: dict[str, Any] = _without_secrets(_defaults(section))
+    return filled
+
+
+def _without_secrets(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_secrets(one) for key, one in value.items() if one != _MASK}
+    return value
+
+
+def _defaults(section: Section) -> dict[str, Any]:
     filled: dict[str, Any] = {}
     for name, part in section.fields.items():
-        value = defaults(part) if isinstance(part, Section) else _leaf_default(part)
+        value = _defaults(part) if isinstance(part, Section) else _leaf_default(part)
         if value is not MISSING and value != {}:
             filled[name] = value
     return filled

@@ -122,14 +122,23 @@ class StepProcess:
             self._socket.shutdown(socket.SHUT_RD)
 
     def _listen(self) -> None:
-        with contextlib.suppress(EOFError, OSError):
-            while True:
-                message = self._connection.recv()
+        try:
+            while (message := self._received()) is not None:
                 if isinstance(message, Done):
                     self._end()
                 else:
                     self._take(message)
-        self._lost()
+            self._lost()
+        except Exception as error:  # noqa: BLE001 -- nobody else would hear of it, and the run would wait for ever
+            self._process.kill()
+            self._abandon(error)
+
+    def _received(self) -> Event | Done | None:
+        try:
+            message: Event | Done = self._connection.recv()
+        except (EOFError, OSError):
+            return None
+        return message
 
     def _take(self, event: Event) -> None:
         if self._record is not None:
@@ -155,6 +164,15 @@ class StepProcess:
                 self._take(StepStarted(step_key=record.key, pid=self.pid))
             self._take(StepFailed(step_key=record.key, error=error_info(error), seconds=0.0))
         self._end()
+
+    def _abandon(self, error: Exception) -> None:
+        """Fail the step because its events cannot be passed on."""
+        with self._lock:
+            self._over = True
+            record, self._record = self._record, None
+        if record is not None:
+            outcome = Outcome("failed", frozenset(record.produced), failed_by=record.key, error=error_info(error))
+            self._settled(self, record.key, outcome)
 
     def _how_it_ended(self) -> str:
         try:

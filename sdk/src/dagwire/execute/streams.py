@@ -14,7 +14,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any, Final, Literal, TextIO, cast
+from typing import Any, Final, Literal, NamedTuple, TextIO, cast
 
 from dagwire_shared.events import LogLevel, LogWritten
 
@@ -166,25 +166,33 @@ def _pumped(descriptor: int, lines: _Lines) -> Iterator["_Pump"]:
     with contextlib.suppress(OSError):  # another system, or over its limit for pipes: the default size has to do
         fcntl.fcntl(writing, _SET_PIPE_SIZE, _PIPE_SIZE)
     os.dup2(writing, descriptor)
-    os.close(writing)
-    pump = _Pump(descriptor, reading, real, lines)
+    pump = _Pump(_Ends(reading, writing, real), lines)
     pump.start()
     try:
         yield pump
     finally:
-        pump.stop()
         os.dup2(real, descriptor)
+        pump.stop()
+        os.close(writing)
         os.close(real)
+
+
+class _Ends(NamedTuple):
+    """Where captured bytes come from and go to."""
+
+    reading: int
+    writing: int
+    """Our own way into the pipe; user code may close or redirect the descriptor that is captured."""
+    real: int
 
 
 class _Pump(threading.Thread):
     """Reads a pipe up to its end mark: passes the bytes on, and hands the lines over."""
 
-    def __init__(self, descriptor: int, reading: int, real: int, lines: _Lines) -> None:
-        super().__init__(name=f"dagwire-capture-{descriptor}", daemon=True)
-        self.real: Final = real
-        self._descriptor = descriptor
-        self._reading = reading
+    def __init__(self, ends: _Ends, lines: _Lines) -> None:
+        super().__init__(name="dagwire-capture", daemon=True)
+        self.real: Final = ends.real
+        self._ends = ends
         self._lines = lines
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         word = os.urandom(8).hex().encode()
@@ -192,26 +200,27 @@ class _Pump(threading.Thread):
         self._end_mark: Final = b"\0dagwire-mark-" + word + b".\0"
         self._settled = threading.Semaphore(0)
         self._forwarding = True
+        self._emitting = True
 
     def settle(self) -> None:
         """Wait until everything written before is passed on and emitted."""
-        os.write(self._descriptor, self._settle_mark)
+        os.write(self._ends.writing, self._settle_mark)
         self._settled.acquire(timeout=_SYNC_SECONDS)
 
     def stop(self) -> None:
         """End the thread. Other processes may still hold the pipe, so its end is a mark, not its closing."""
-        os.write(self._descriptor, self._end_mark)
+        os.write(self._ends.writing, self._end_mark)
         self.join(_SYNC_SECONDS)
 
     def run(self) -> None:
         """Pump until the end mark."""
         pending = b""
-        while chunk := os.read(self._reading, _CHUNK):
+        while chunk := os.read(self._ends.reading, _CHUNK):
             pending += chunk
             while self._settle_mark in pending:
                 before, _, pending = pending.partition(self._settle_mark)
                 self._pass_on(before)
-                self._lines.end()
+                self._end_line()
                 self._settled.release()
             if self._end_mark in pending:
                 self._pass_on(pending.partition(self._end_mark)[0])
@@ -220,11 +229,21 @@ class _Pump(threading.Thread):
             cut = pending.find(b"\0", max(0, len(pending) - len(self._end_mark)))
             whole, pending = (pending, b"") if cut < 0 else (pending[:cut], pending[cut:])
             self._pass_on(whole)
-        self._lines.end()
-        os.close(self._reading)
+        self._end_line()
+        os.close(self._ends.reading)
+
+    def _end_line(self) -> None:
+        if self._emitting:
+            with contextlib.suppress(Exception):  # as in _pass_on
+                self._lines.end()
 
     def _pass_on(self, data: bytes) -> None:
-        self._lines.add(self._decoder.decode(data))
+        text = self._decoder.decode(data)
+        if self._emitting:
+            try:
+                self._lines.add(text)
+            except Exception:  # noqa: BLE001 -- whoever emits next is told; whoever writes must not wait for ever
+                self._emitting = False
         rest = memoryview(data)
         while rest and self._forwarding:
             try:
