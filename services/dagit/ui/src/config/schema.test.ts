@@ -37,6 +37,21 @@ test("a schema that holds itself ends", () => {
   expect(fields(schema).map(({ path }) => path)).toEqual(["left", "n"]);
 });
 
+test("limits are told, and where nothing may be written is left out", () => {
+  const nothing = { type: "object", additionalProperties: false, properties: {} };
+  const schema = {
+    properties: {
+      n: { type: "integer", minimum: 1, maximum: 5 },
+      empty: { ...nothing, properties: { deeper: nothing } },
+      free: { type: "object" },
+    },
+  };
+  expect(fields(schema).map(({ name, type }) => [name, type])).toEqual([
+    ["n", "int 1 to 5"],
+    ["free", "mapping"],
+  ]);
+});
+
 test("what is no schema has no fields", () => {
   expect(fields({})).toEqual([]);
   expect(fields({ properties: [] })).toEqual([]);

@@ -25,6 +25,7 @@ function walk(node: Config, root: Config, prefix: string, within: readonly Confi
   const required = list(resolve(node, root).required);
   return Object.entries(properties).flatMap(([name, child]) => {
     const property = record(child);
+    if (holdsNothing(property, root)) return [];
     const resolved = resolve(property, root);
     const path = prefix === "" ? name : `${prefix}.${name}`;
     const below = walk(property, root, path, [...within, properties]);
@@ -40,6 +41,13 @@ function walk(node: Config, root: Config, prefix: string, within: readonly Confi
     };
     return [field, ...below];
   });
+}
+
+/** An object in which nothing may be written: an op that takes no config. */
+function holdsNothing(node: Config, root: Config): boolean {
+  const schema = resolve(node, root);
+  if (schema.type !== "object" || schema.additionalProperties !== false) return false;
+  return Object.values(record(schema.properties)).every((child) => holdsNothing(record(child), root));
 }
 
 /** Follows references into the document itself; what stands beside a reference wins. */
@@ -67,7 +75,13 @@ function typeOf(node: Config, root: Config): string {
   if (schema.type === "object" && typeof schema.additionalProperties === "object") {
     return `mapping to ${typeOf(record(schema.additionalProperties), root)}`;
   }
-  return typeof schema.type === "string" ? (WORDS[schema.type] ?? schema.type) : "anything";
+  return (typeof schema.type === "string" ? (WORDS[schema.type] ?? schema.type) : "anything") + limits(schema);
+}
+
+function limits({ minimum, maximum }: Config): string {
+  if (typeof minimum === "number" && typeof maximum === "number") return ` ${minimum} to ${maximum}`;
+  if (typeof minimum === "number") return ` from ${minimum}`;
+  return typeof maximum === "number" ? ` up to ${maximum}` : "";
 }
 
 const WORDS: Record<string, string> = {

@@ -90,13 +90,14 @@ function start(feed: Feed, client: QueryClient, after: string | null): () => voi
     const ticks = applyTicks(feed.ticks.get(), items);
     if (ticks === feed.ticks.get()) return;
     feed.ticks.set(ticks);
-    // Dagit computes the next tick; the last one is told by the event.
-    void client.invalidateQueries({ queryKey: keys.schedules });
+    refreshTicks.soon();
   };
   const onHint = (kind: Hint, value: unknown) => {
     hinted(client, kind, value);
   };
 
+  // Dagit computes the next tick; the last one is told by the event.
+  const refreshTicks = atMostEvery(2000, () => void client.invalidateQueries({ queryKey: keys.schedules }));
   let allowed = true;
   const update = () => following?.pause(!allowed || feed.aside.get());
   following = follow({ url: feedUrl(), after }, { onItems, onStatus, onHint });
@@ -108,24 +109,49 @@ function start(feed: Feed, client: QueryClient, after: string | null): () => voi
   return () => {
     leave();
     unsubscribe();
+    refreshTicks.stop();
     following.close();
+  };
+}
+
+/** Does something soon after it is asked for, and not more often than this. */
+function atMostEvery(ms: number, act: () => void) {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let last = 0;
+  return {
+    soon() {
+      timer ??= setTimeout(
+        () => {
+          timer = undefined;
+          last = Date.now();
+          act();
+        },
+        Math.max(0, last + ms - Date.now()),
+      );
+    },
+    stop: () => clearTimeout(timer),
   };
 }
 
 function refresh(client: QueryClient, runsToo: boolean) {
   for (const queryKey of [keys.locations, keys.jobs, keys.schedules]) void client.invalidateQueries({ queryKey });
   if (runsToo) void client.invalidateQueries({ queryKey: keys.runs });
+  // What could not be loaded while Dagit was away.
+  void client.refetchQueries({ predicate: ({ state }) => state.status === "error", type: "active" });
 }
 
 function hinted(client: QueryClient, kind: Hint, value: unknown) {
   if (kind === "schedule") {
     const schedule = value as Schedule;
+    // An answer that is still on its way is older than the hint.
+    void client.cancelQueries({ queryKey: keys.schedules });
     client.setQueryData<Schedule[]>(keys.schedules, (old) =>
       old?.map((one) => (one.schedule_id === schedule.schedule_id ? schedule : one)),
     );
     return;
   }
   const location = value as Location;
+  void client.cancelQueries({ queryKey: keys.locations });
   client.setQueryData<Location[]>(keys.locations, (old) =>
     old?.some(({ name }) => name === location.name)
       ? old.map((one) => (one.name === location.name ? location : one))

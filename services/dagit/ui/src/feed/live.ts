@@ -58,7 +58,11 @@ export function useSwitchSchedule() {
     );
   return useMutation({
     mutationFn: ({ schedule, on }: { schedule: Schedule; on: boolean }) => api.switchSchedule(schedule, on),
-    onMutate: ({ schedule, on }) => put({ ...schedule, status: on ? "RUNNING" : "STOPPED" }),
+    onMutate: async ({ schedule, on }) => {
+      // An answer that is still on its way would undo it.
+      await client.cancelQueries({ queryKey: keys.schedules });
+      put({ ...schedule, status: on ? "RUNNING" : "STOPPED" });
+    },
     onSuccess: (changed) => {
       put(changed);
       toast("green", `${changed.name} is ${changed.status === "RUNNING" ? "on" : "off"}.`);

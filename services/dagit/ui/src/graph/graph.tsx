@@ -32,10 +32,14 @@ interface Props {
 }
 
 export function GraphView({ label, nodes, edges, selected, onSelect, onOpen }: Props) {
-  const { ref, element, size } = useSize();
-  const shape = size ? Math.round((size.width / Math.max(size.height, 1)) * 4) / 4 : null;
+  const { ref, element, first, size } = useSize();
+  // A panel that opens beside the graph must not turn it around.
+  const shape = first ? first.width / Math.max(first.height, 1) : null;
   // The layout depends on the nodes' names, not on how they are doing.
-  const names = JSON.stringify([nodes.map(({ id, label, sub }) => ({ id, label, sub })), edges]);
+  const names = JSON.stringify([
+    nodes.map(({ id, label, sub, look }) => ({ id, label, sub, dotted: look !== undefined })),
+    edges,
+  ]);
   const placed = useMemo(() => {
     const [ids, lines] = JSON.parse(names) as [GraphNode[], GraphEdge[]];
     return shape === null ? null : layout(ids, lines, shape);
@@ -144,11 +148,11 @@ function NodeBox({ node, at, selected, onSelect, onOpen }: BoxProps) {
       <rect className="graph-box" width={width} height={height} rx={9} />
       {node.look && <circle className="graph-status" cx={18} cy={height / 2} r={4.5} />}
       <text x={left} y={node.sub ? height / 2 - 3 : height / 2 + 4.5}>
-        {fitting(node.label, width)}
+        {fitting(node.label, width, node.look !== undefined)}
       </text>
       {node.sub && (
         <text x={left} y={height / 2 + 13} className="graph-sub">
-          {fitting(node.sub, width * 1.1)}
+          {fitting(node.sub, width * 1.1, node.look !== undefined)}
         </text>
       )}
       <title>{words}</title>

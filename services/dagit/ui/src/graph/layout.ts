@@ -6,6 +6,8 @@ export interface GraphNode {
   label: string;
   /** A second, smaller line. */
   sub?: string;
+  /** It has a dot that shows how it is. */
+  dotted?: boolean;
 }
 
 export interface GraphEdge {
@@ -37,7 +39,8 @@ interface Point {
 }
 
 const CHARACTER = 7.3;
-const PADDING = 46;
+const PADDING = 30;
+const DOT = 16;
 const WIDEST = 240;
 const LARGE = 250;
 
@@ -77,9 +80,9 @@ function place(nodes: readonly GraphNode[], edges: readonly GraphEdge[], directi
   };
 }
 
-function widthOf({ label, sub = "" }: GraphNode): number {
+function widthOf({ label, sub = "", dotted = false }: GraphNode): number {
   const longest = Math.max(label.length * CHARACTER, sub.length * CHARACTER * 0.86);
-  return Math.min(WIDEST, Math.max(96, Math.round(longest) + PADDING));
+  return Math.min(WIDEST, Math.max(96, Math.round(longest) + PADDING + (dotted ? DOT : 0)));
 }
 
 /** From the middle of a side to the middle of the opposite side, around what lies between. */
@@ -112,8 +115,8 @@ function curve(points: readonly Point[], direction: Direction): string {
 const round = (value: number) => Math.round(value * 10) / 10;
 
 /** How many characters of a node's label fit. */
-export const fitting = (text: string, width: number) => {
-  const room = Math.floor((width - PADDING + 8) / CHARACTER);
+export const fitting = (text: string, width: number, dotted: boolean) => {
+  const room = Math.floor((width - PADDING - (dotted ? DOT : 0) + 8) / CHARACTER);
   return text.length <= room ? text : text.slice(0, room - 1) + "…";
 };
 
@@ -128,9 +131,9 @@ export function neighbour(layout: Layout, from: string, arrow: Arrow): string | 
     const [x, y] = [node.x - start.x, node.y - start.y];
     return { id: node.id, ahead: x * dx + y * dy, aside: Math.abs(x * dy + y * dx) };
   });
-  const there = ways.filter(({ ahead }) => ahead > 4);
+  const there = ways.filter(({ ahead, aside }) => ahead > 4 && aside <= ahead);
   const along = (layout.direction === "TB") === (dx === 0);
-  const linked = along ? there.filter(({ id }) => isLinked(layout, from, id)) : [];
+  const linked = along ? ways.filter(({ id, ahead }) => ahead > 4 && isLinked(layout, from, id)) : [];
   const nearest = (linked.length > 0 ? linked : there).sort(
     (one, other) => one.ahead + 2 * one.aside - other.ahead - 2 * other.aside,
   );

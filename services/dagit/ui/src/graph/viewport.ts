@@ -34,19 +34,21 @@ export function zoom(view: View, factor: number, at: { x: number; y: number }): 
   return { scale, x: at.x - (at.x - view.x) * ratio, y: at.y - (at.y - view.y) * ratio };
 }
 
-/** The size of an element, as it changes. */
+/** The size of an element, as it changes and as it was at first. */
 export function useSize() {
   const [element, ref] = useState<HTMLElement | null>(null);
-  const [size, setSize] = useState<Size | null>(null);
+  const [sizes, setSizes] = useState<{ first: Size; now: Size } | null>(null);
   useEffect(() => {
     if (element === null) return;
     const observer = new ResizeObserver(([entry]) => {
-      if (entry) setSize({ width: entry.contentRect.width, height: entry.contentRect.height });
+      if (!entry) return;
+      const now = { width: entry.contentRect.width, height: entry.contentRect.height };
+      setSizes((before) => ({ first: before?.first ?? now, now }));
     });
     observer.observe(element);
     return () => observer.disconnect();
   }, [element]);
-  return { ref, element, size };
+  return { ref, element, first: sizes?.first ?? null, size: sizes?.now ?? null };
 }
 
 export function useViewport(content: Size, space: Size | null, element: HTMLElement | null) {

@@ -52,10 +52,12 @@ function TopBar({ onSearch, onHelp }: { onSearch: () => void; onHelp: () => void
       </nav>
       <div className="topbar-end">
         <ConnectionState />
-        <button type="button" className="search-button" onClick={onSearch} aria-label="Search (Ctrl K)">
+        <button type="button" className="search-button" onClick={onSearch}>
           <Icon name="search" size={14} />
-          <span className="grow">Search</span>
-          <span className="kbd">Ctrl K</span>
+          <span className="search-word">Search</span>
+          <span className="kbd" aria-hidden="true">
+            Ctrl K
+          </span>
         </button>
         <ThemeButton />
         <button

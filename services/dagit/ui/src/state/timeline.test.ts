@@ -12,8 +12,9 @@ const step = (startedAt: number | null, endedAt: number | null): Step => ({
   error: null,
 });
 
-test("bars lie where their steps ran, from the start of the run to its end", () => {
-  const { bars, total } = steps([step(1000, 2000), step(2000, 5000), step(null, null)], 1000, 5000, 99_000);
+test("bars lie where their steps ran, from the first step's start to the last one's end", () => {
+  const { bars, total, before } = steps([step(1000, 2000), step(2000, 5000), step(null, null)], 400, 5500, 99_000);
+  expect(before).toBe(600);
   expect(total).toBe(4000);
   expect(bars).toEqual([{ from: 0, width: 0.25, ms: 1000 }, { from: 0.25, width: 0.75, ms: 3000 }, null]);
 });
@@ -24,11 +25,11 @@ test("a step that runs grows with the clock, and stops with its run", () => {
 });
 
 test("the shortest step can still be seen, and lies within the axis", () => {
-  const bar = steps([step(1_000_000, 1_000_000)], 0, 1_000_000, 0).bars[0];
+  const bar = steps([step(0, 1_000_000), step(1_000_000, 1_000_000)], 0, 1_000_000, 0).bars[1];
   expect(bar?.width).toBeGreaterThan(0);
   expect((bar?.from ?? 0) + (bar?.width ?? 0)).toBeLessThanOrEqual(1);
 });
 
 test("without a step there is no axis to divide by zero", () => {
-  expect(steps([], null, null, 5)).toEqual({ bars: [], total: 1 });
+  expect(steps([], null, null, 5)).toEqual({ bars: [], total: 1, before: 0 });
 });

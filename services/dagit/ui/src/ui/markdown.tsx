@@ -17,7 +17,7 @@ const COMPONENTS: Components = {
 
 export default function Markdown({ text }: { text: string }) {
   return (
-    <div className="markdown">
+    <div className="markdown" tabIndex={0}>
       <ReactMarkdown remarkPlugins={[remarkGfm]} components={COMPONENTS}>
         {text}
       </ReactMarkdown>

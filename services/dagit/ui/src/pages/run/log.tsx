@@ -157,6 +157,7 @@ function Lines({ log, indices, over }: LinesProps) {
         className="log-list"
         data={indices}
         onScroll={onScroll}
+        onResize={onScroll}
         tabIndex={0}
         role="log"
         aria-live="off"

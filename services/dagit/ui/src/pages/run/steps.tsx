@@ -40,19 +40,32 @@ export function StepsPanel({ steps, head, over, selected, onSelect }: Props) {
         </div>
       </div>
       {list.length === 0 ? (
-        <Empty title={over ? "No steps" : "Not planned yet"}>
-          <p>
-            {over
-              ? "The run ended before its steps were known."
-              : "Its steps appear when its worker has loaded the job."}
-          </p>
-        </Empty>
+        <NoSteps over={over} queued={head.status === "QUEUED"} />
       ) : view === "timeline" ? (
         <Timeline steps={list} head={head} over={over} selected={selected} onSelect={onSelect} />
       ) : (
         <StepGraph steps={list} over={over} selected={selected} onSelect={onSelect} />
       )}
     </section>
+  );
+}
+
+function NoSteps({ over, queued }: { over: boolean; queued: boolean }) {
+  if (over) {
+    return (
+      <Empty title="No steps">
+        <p>The run ended before its steps were known.</p>
+      </Empty>
+    );
+  }
+  return (
+    <Empty title={queued ? "Waiting in the queue" : "Not planned yet"}>
+      <p>
+        {queued
+          ? "It starts as soon as there is a place for it."
+          : "Its steps appear when its worker has loaded the job."}
+      </p>
+    </Empty>
   );
 }
 
@@ -82,11 +95,14 @@ interface ListProps {
 function Timeline({ steps, head, over, selected, onSelect }: ListProps & { head: Head }) {
   const now = useFastNow(!over);
   const end = head.ended_at ? Date.parse(head.ended_at) : null;
-  const { bars, total } = overTime(steps, head.started_at ? Date.parse(head.started_at) : null, end, now);
+  const { bars, total, before } = overTime(steps, head.started_at ? Date.parse(head.started_at) : null, end, now);
   return (
     <>
-      <div className="timeline-axis" aria-hidden="true">
-        <div>
+      <div className="timeline-axis">
+        <span className="timeline-before" title="From the worker's start to its first step: loading the code">
+          {before > 0 && `after ${seconds(before / 1000)} of set-up`}
+        </span>
+        <div aria-hidden="true">
           {[0, 0.25, 0.5, 0.75, 1].map((part) => (
             <span key={part}>{seconds((total * part) / 1000)}</span>
           ))}

@@ -5,7 +5,7 @@ import type { Schedule } from "../../api/types";
 /** Returns the rule in words, or as it is written where no words fit. */
 export function cronWords(rule: string): string {
   try {
-    return cronstrue.toString(rule, { use24HourTimeFormat: true, verbose: false });
+    return cronstrue.toString(rule, { use24HourTimeFormat: true, verbose: true });
   } catch {
     return rule;
   }
