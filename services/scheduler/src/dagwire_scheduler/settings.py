@@ -32,7 +32,7 @@ class Settings(ServiceSettings):
     """How long a schedule's function may take, in seconds; three times in a row longer, and the tick has failed."""
 
     evaluations_at_once: int = Field(default=8, ge=1)
-    """How many schedules' functions one code location is asked at a time; best no more than its code server's workers."""
+    """How many schedules' functions a code location is asked at a time; no more than its code server's workers."""
 
     standby_seconds: float = Field(default=3, ge=0)
     """How long a replica without the lease leaves a due tick to the one that has it, in seconds."""
