@@ -255,6 +255,12 @@ class LauncherProcess:
                 stderr=log,
             )
 
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        assert self._process is not None
+        return self._process.pid
+
     def kill(self) -> None:
         """End it with SIGKILL."""
         if self._process is not None:

@@ -20,6 +20,8 @@ from typing import Final, NoReturn
 
 # What is imported lives as long as the process: looking through it for garbage would be a tenth of the start.
 gc.disable()
+# Pydantic would look through every installed package for plugins: another tenth. Who has one sets this to "none".
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
 from dagwire_shared.bus import Streams  # noqa: E402
 from dagwire_shared.errors import DagwireError, MalformedMessageError  # noqa: E402
