@@ -104,7 +104,7 @@ class Batch:
 
     def extend(self, later: "Batch") -> None:
         """Append the batch that follows this one in the stream."""
-        self.through = later.through
+        self.through = max(self.through, later.through)
         self.rows += later.rows
         self.facts += later.facts
         self.dead += later.dead

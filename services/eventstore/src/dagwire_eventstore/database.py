@@ -8,6 +8,9 @@ from typing import Final
 import asyncpg
 from dagwire_shared.logs import redact
 
+from dagwire_eventstore import queries
+from dagwire_eventstore.migrations import NEWEST
+
 log = logging.getLogger(__name__)
 
 UNAVAILABLE: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
@@ -68,3 +71,13 @@ class Database:
         if self._away:
             log.info("database available again")
         self._away = False
+
+
+async def is_up_to_date(connection: asyncpg.Connection, *, reader_role: str | None) -> bool:
+    """Whether the newest migration was run, and the reading role may read."""
+    try:
+        revision = await connection.fetchval(queries.READ_REVISION)
+        readable = reader_role is None or await connection.fetchval(queries.CAN_READ, reader_role)
+    except (asyncpg.UndefinedTableError, asyncpg.UndefinedObjectError, asyncpg.InsufficientPrivilegeError):
+        return False
+    return bool(revision == NEWEST and readable)

@@ -8,10 +8,12 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
+from dagwire_shared.bus import Batch as Followed
 from dagwire_shared.bus import Bus
 from dagwire_shared.errors import BusError, BusUnavailableError
 from dagwire_shared.streams import EVENTS
@@ -47,6 +49,8 @@ class Partition:
         self._bus = bus
         self._store = store
         self._shards = shards
+        # Without a filter where everything is wanted: that is cheapest for the server.
+        self._subjects = () if len(shards) == len(SHARDS) else tuple(shard_filter(shard) for shard in shards)
         self._pace = pace
         self._metrics = metrics
         self._read: asyncio.Queue[Batch] = asyncio.Queue(_AHEAD)
@@ -73,13 +77,13 @@ class Partition:
             tasks.create_task(self._watch(start.epoch))
 
     async def _read_ahead(self, start: Start) -> None:
-        # Without a filter where everything is wanted: that is cheapest for the server.
-        whole = len(self._shards) == len(SHARDS)
-        subjects = () if whole else [shard_filter(shard) for shard in self._shards]
-        async for batch in self._bus.streams.follow(EVENTS, subjects=subjects, after=start.after):
-            if batch.deliveries:
-                self._through = batch.deliveries[-1].sequence
-                await self._read.put(read_batch(batch.deliveries, epoch=start.epoch))
+        async with self._following(after=start.after) as batches:
+            async for batch in batches:
+                if batch.epoch != start.epoch:
+                    raise OutOfStepError(f"the stream {EVENTS.name} was rebuilt: its epoch is now {batch.epoch}")
+                if batch.deliveries:
+                    self._through = batch.deliveries[-1].sequence
+                    await self._read.put(read_batch(batch.deliveries, epoch=start.epoch))
 
     async def _write(self, epoch: int) -> None:
         while True:
@@ -117,7 +121,7 @@ class Partition:
         log.warning("message buried", extra={"sequence": dead.delivery.sequence, "cause": dead.cause})
 
     async def _watch(self, epoch: int) -> None:
-        """Notice that the stream was rebuilt or lost its end, which a reader that only waits would not."""
+        """Notice what a reader that only waits does not: a stream rebuilt, cut short, or grown in other shards."""
         while True:
             await asyncio.sleep(self._pace.watch_seconds)
             read = self._through
@@ -127,3 +131,21 @@ class Partition:
                 continue
             if position.epoch != epoch or position.last < read:
                 raise OutOfStepError(f"the stream {EVENTS.name} was rebuilt or lost its newest messages")
+            if position.last > read and await self._nothing_after(read) and self._through == read:
+                self._through = position.last
+                await self._read.put(Batch(epoch, through=position.last))
+
+    async def _nothing_after(self, sequence: int) -> bool:
+        """Whether the stream holds nothing for these shards after ``sequence``, so that progress may move on."""
+        async with self._following(after=sequence) as batches:
+            batch = await anext(batches)
+        return batch.caught_up and not batch.deliveries
+
+    @asynccontextmanager
+    async def _following(self, *, after: int) -> AsyncIterator[AsyncIterator[Followed]]:
+        batches = self._bus.streams.follow(EVENTS, subjects=self._subjects, after=after)
+        try:
+            yield batches
+        finally:
+            if isinstance(batches, AsyncGenerator):
+                await batches.aclose()  # at once: it holds a consumer on the server

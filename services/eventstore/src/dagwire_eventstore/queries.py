@@ -100,6 +100,17 @@ WRITE_ASSETS: Final = _upsert(
 )
 """Assets that a batch materialized. Runs of any shard write them at once, so the database itself keeps the newest."""
 
+# --- starting ---------------------------------------------------------------------------------------------------------
+
+READ_REVISION: Final = "SELECT version_num FROM alembic_version"
+"""Which migration was the last."""
+
+CAN_READ: Final = """
+    SELECT bool_and(has_table_privilege($1, name, 'SELECT'))
+    FROM unnest(ARRAY['events', 'runs', 'steps', 'ticks', 'assets', 'progress']) AS name
+"""
+"""Whether a role may read every table."""
+
 # --- questions --------------------------------------------------------------------------------------------------------
 
 IS_KNOWN: Final = "SELECT EXISTS (SELECT 1 FROM runs WHERE run_id = $1::uuid)"
