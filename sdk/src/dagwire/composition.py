@@ -134,6 +134,8 @@ class Body:
         self.owner: Final = owner
         """``job 'weather'``, for messages."""
         self.nodes: Final[dict[str, Node]] = {}
+        self._numbers: dict[str, int] = {}
+        """The last number that was given to each name."""
 
     def add(self, definition: NodeDefinition, pending: "PendingNode", inputs: Mapping[str, InputSource]) -> Node:
         """Place a definition under its alias, or under its own name made unique."""
@@ -149,10 +151,11 @@ class Body:
         return node
 
     def _free(self, name: str) -> str:
-        number, candidate = 1, name
+        number, candidate = self._numbers.get(name, 1), name
         while candidate in self.nodes:
             number += 1
             candidate = f"{name}_{number}"
+        self._numbers[name] = number
         return candidate
 
 

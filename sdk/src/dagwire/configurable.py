@@ -43,7 +43,7 @@ class ConfigurableResource(BaseModel):
     is itself a ``ConfigurableResource`` is set up first.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
     def __init__(self, **values: Any) -> None:
         if any(isinstance(value, EnvVar) for value in values.values()):
@@ -132,6 +132,7 @@ def _config_model(cls: type[ConfigurableResource], values: Mapping[str, Any]) ->
         info.default, info.default_factory = value, None
         fields[name] = (info.annotation, info)
     model: type[Config] = create_model(cls.__name__, __base__=Config, **fields)
+    model.__documented_by__ = cls
     return model
 
 

@@ -9,7 +9,7 @@ from pydantic import Field, TypeAdapter
 from dagwire.config.model import Config
 
 
-class MultiprocessConfig(Config):
+class MultiprocessConfig(Config, defer_build=True):
     """What the multiprocess executor can be told: ``{"execution": {"config": {"max_concurrent": 4}}}``."""
 
     max_concurrent: int = Field(default=0, ge=0)

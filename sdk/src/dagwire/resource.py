@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, TypeAlias, overload
 
@@ -58,13 +59,15 @@ class ResourceDefinition:
             valid_name(key, f"{owner}: required resource") for key in required_resource_keys or ()
         )
         self.config_schema: Final = config_schema
-        self.config_adapter: Final[TypeAdapter[Any] | None] = (
-            None if config_schema is None else adapter_of(config_schema, owner)
-        )
         self._wants_context = _takes_context(resource_fn, owner)
 
     def __repr__(self) -> str:
         return f"<resource {self.name}>"
+
+    @cached_property
+    def config_adapter(self) -> TypeAdapter[Any] | None:
+        """What validates its config; None if it takes none. Made when a job has the resource, not on import."""
+        return None if self.config_schema is None else adapter_of(self.config_schema, f"resource {self.name!r}")
 
     @staticmethod
     def hardcoded_resource(value: Any, description: str | None = None) -> "ResourceDefinition":

@@ -127,7 +127,7 @@ def io_manager(
     return resource(config_schema, description, required_resource_keys)
 
 
-class _Directory(Config):
+class _Directory(Config, defer_build=True):
     base_dir: str | None = None
     """Where outputs are kept; the run's own storage directory if not given."""
 

@@ -462,6 +462,18 @@ def test_a_resource_function_takes_one_parameter():
         def f(context, more): ...
 
 
+def test_a_resources_config_needs_a_schema():
+    class Opaque: ...
+
+    @resource(config_schema={"thing": Opaque})
+    def db(context): ...
+
+    with refused("resource 'db': its config type .*Opaque.* has no schema"):
+
+        @job(resource_defs={"db": db})
+        def j(): ...
+
+
 def test_memory_cannot_be_shared_between_processes():
     with refused("job 'j': resource 'io_manager' is mem_io_manager, but its executor runs each step in a process"):
 

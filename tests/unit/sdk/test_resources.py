@@ -190,6 +190,7 @@ class Server(ConfigurableResource):
     """Where tables are."""
 
     url: str
+    """Where they are."""
     retries: int = 3
 
 
@@ -206,7 +207,9 @@ def test_the_config_of_a_resource_class_is_shown_and_checked():
 
     assert j.default_run_config() == {"resources": {"thing": {"config": {"url": "u", "retries": 3}}}}
     assert j.resource_defs["thing"].description == "Where tables are."
-    assert j.config_schema()["$defs"]["Server"]["properties"]["retries"]["default"] == 3
+    properties = j.config_schema()["$defs"]["Server"]["properties"]
+    assert properties["retries"]["default"] == 3
+    assert properties["url"]["description"] == "Where they are."
 
 
 def test_an_op_takes_a_resource_as_a_typed_parameter():

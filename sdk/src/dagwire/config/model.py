@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, TypeAdapter, ValidationError, create_model
 from pydantic import Field as PydanticField
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
-from pydantic_core import to_jsonable_python
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, to_jsonable_python
 
 from dagwire.errors import DefinitionError
 from dagwire.ports import MISSING
@@ -17,9 +18,34 @@ RunConfigDict: TypeAlias = dict[str, Any]
 
 
 class Config(BaseModel):
-    """The base of an op's config: declare fields, and take it as the op's parameter ``config``."""
+    """The base of an op's config: declare fields, and take it as the op's parameter ``config``.
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    The docstring below a field is its description in the Playground.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    __documented_by__: ClassVar[type | None] = None
+    """The class whose source has the docstrings, where it is not this one."""
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Return the JSON Schema with the fields' descriptions, read from the source when somebody asks."""
+        schema = handler(core_schema)
+        properties = handler.resolve_ref_schema(schema).get("properties", {})
+        for name, text in _docstrings(cls.__documented_by__ or cls).items():
+            if name in properties:
+                properties[name].setdefault("description", text)
+        return schema
+
+
+def _docstrings(cls: type) -> dict[str, str]:
+    # Imported where it is needed: only who shows a schema pays for it.
+    from dagwire_shared.docstrings import attribute_docstrings  # noqa: PLC0415
+
+    try:
+        return attribute_docstrings(cls)
+    except (SyntaxError, ValueError):  # the file has changed since it was imported
+        return {}
 
 
 class PermissiveConfig(Config):

@@ -1,5 +1,6 @@
 """Which steps may run next, and which never will. Pure: it is told outcomes and decides."""
 
+import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -33,24 +34,34 @@ class Progress:
     """The state of a run's steps."""
 
     def __init__(self, plan: ExecutionPlan) -> None:
-        self._waiting = {step.key: step for step in plan.steps}
         self.outcomes: dict[str, Outcome] = {}
+        self._steps = plan.steps
+        self._unsettled = [len(step.depends_on) for step in plan.steps]
+        self._followers: dict[str, list[int]] = {step.key: [] for step in plan.steps}
+        for number, step in enumerate(plan.steps):
+            for key in step.depends_on:
+                self._followers[key].append(number)
+        self._open = [number for number, count in enumerate(self._unsettled) if count == 0]
+        """A heap of the steps that wait for nothing any more: the first of the plan goes first."""
 
     def settle(self, key: str, outcome: Outcome) -> None:
         """Take note of how a step ended."""
         self.outcomes[key] = outcome
+        for number in self._followers[key]:
+            self._unsettled[number] -= 1
+            if self._unsettled[number] == 0:
+                heapq.heappush(self._open, number)
 
     def advance(self) -> Iterator[Step | Skip]:
         """Yield what follows from the outcomes so far: steps to be started, and steps that are skipped; each once."""
-        for step in list(self._waiting.values()):
-            if all(key in self.outcomes for key in step.depends_on):
-                del self._waiting[step.key]
-                skipped = self._skipped(step)
-                if skipped is not None:
-                    self.outcomes[step.key] = Outcome("skipped", failed_by=skipped[1])
-                    yield Skip(step, skipped[0])
-                else:
-                    yield step
+        while self._open:
+            step = self._steps[heapq.heappop(self._open)]
+            skipped = self._skipped(step)
+            if skipped is None:
+                yield step
+            else:
+                self.settle(step.key, Outcome("skipped", failed_by=skipped[1]))
+                yield Skip(step, skipped[0])
 
     def available(self, source: FromOutput) -> bool:
         """Return whether an output exists."""

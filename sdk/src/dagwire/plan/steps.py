@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, TypeAlias
 
 from dagwire_shared.events.values import PlannedStep
@@ -78,7 +79,11 @@ class ExecutionPlan:
 
     def step(self, key: str) -> Step:
         """Return a step by its key."""
-        return next(step for step in self.steps if step.key == key)
+        return self._by_key[key]
+
+    @cached_property
+    def _by_key(self) -> dict[str, Step]:
+        return {step.key: step for step in self.steps}
 
     @property
     def planned(self) -> list[PlannedStep]:
