@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from dagwire_shared.bus import Message
 from dagwire_shared.errors import BusError, BusUnavailableError, PermissionDeniedError
-from dagwire_shared.jetstream import JetStreamBus, connect, connection, provision
+from dagwire_shared.jetstream import JetStreamBus, connect, link, provision
 from dagwire_shared.streams import EVENTS
 from support.buses import an_event, bodies, eventually, read_to_end, subject_of
 from support.nats import NatsServer, free_port, nats_server
@@ -143,11 +143,11 @@ async def test_a_full_stream_is_no_duplicate(bus: JetStreamBus):
 
 
 async def test_a_client_that_does_not_come_back_is_replaced(server: NatsServer, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(connection, "GIVE_UP_SECONDS", 0.1)
+    monkeypatch.setattr(link, "GIVE_UP_SECONDS", 0.1)
     replaced = asyncio.Event()
     async with asyncio.timeout(10), connect(server.url, name="test") as bus:
         await provision(bus)
-        client = bus.connection._client
+        client = bus.connection.link.client
         await server.kill()
         await eventually(lambda: client._reconnection_task is not None)
         bus.connection.listeners.add(replaced.set)
@@ -156,7 +156,7 @@ async def test_a_client_that_does_not_come_back_is_replaced(server: NatsServer, 
         await replaced.wait()
         await bus.streams.publish(an_event("a"))
 
-        assert bus.connection._client is not client
+        assert bus.connection.link.client is not client
 
 
 async def test_a_follower_leaves_nothing_behind(bus: JetStreamBus):

@@ -269,14 +269,14 @@ async def test_a_watcher_and_a_server_of_answers_survive_a_restart(server: NatsS
 async def test_a_client_that_gave_up_is_replaced(bus: JetStreamBus):
     heard: list[object] = []
     reading = asyncio.create_task(_first_live(bus, heard))
-    client = bus.connection._client
+    client = bus.connection.link.client
     came_back = asyncio.Event()
     bus.connection.listeners.add(came_back.set)
     await client._process_err("'some error of a newer server'")
 
     async with asyncio.timeout(20):
         await came_back.wait()
-        assert bus.connection._client is not client
+        assert bus.connection.link.client is not client
         await bus.streams.publish(an_event("after"))
         await reading
 
