@@ -35,8 +35,8 @@ export function Banner() {
     <div className="banner" role="alert">
       <Icon name="alert" />
       <span className="grow">
-        <strong>{reason === null ? "Dagit cannot be reached." : `Nothing is live now: ${reason}`}</strong> Runs go on
-        without it. This page tries again by itself and then shows what it missed
+        <strong>{reason === null ? "Dagit cannot be reached." : `Nothing is live now: ${reason}`}</strong> This page
+        tries again by itself and then shows what it missed
         {reason === null && <>; if that does not happen, check that Dagit runs at {location.host}</>}.
       </span>
       <button type="button" className="button small" onClick={retry}>

@@ -5,7 +5,8 @@ import type { Schedule } from "../../api/types";
 /** Returns the rule in words, or as it is written where no words fit. */
 export function cronWords(rule: string): string {
   try {
-    return cronstrue.toString(rule, { use24HourTimeFormat: true, verbose: true });
+    const words = cronstrue.toString(rule, { use24HourTimeFormat: true });
+    return /^At [\d:, and]+$/.test(words) ? `${words}, every day` : words;
   } catch {
     return rule;
   }
