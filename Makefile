@@ -22,16 +22,19 @@ help: ## List the targets.
 	.uv/bin/pip install --quiet --disable-pip-version-check 'uv>=0.9'
 
 .venv/.synced: uv.lock pyproject.toml $(wildcard */pyproject.toml services/*/pyproject.toml) | $(filter .uv/bin/uv,$(UV))
-	$(UV) sync --frozen --all-groups --quiet
+	@echo "Installing Python packages …"
+	@$(UV) sync --frozen --all-groups --quiet
 	@touch $@
 
 $(UI)/node_modules/.installed: $(UI)/package-lock.json .venv/.synced
-	$(NPM) ci --no-audit --no-fund --loglevel=error
+	@echo "Installing what the web page is built with …"
+	@$(NPM) ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
 STATIC := services/dagit/src/dagwire_dagit/static
 $(STATIC)/index.html: $(UI)/node_modules/.installed $(shell find $(UI)/src $(UI)/index.html $(UI)/vite.config.ts -type f 2>/dev/null)
-	$(NPM) run --silent build
+	@echo "Building the web page …"
+	@$(NPM) run --silent build -- --logLevel warn
 	@touch $@
 
 .PHONY: install ui
