@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from nats.aio.msg import Msg
 
@@ -42,7 +42,7 @@ ERR_CONSUMER_NOT_FOUND: Final = 10014
 _RETRYABLE_CODES: Final = frozenset({408, 429, 503})
 INTERNAL: Final = 500
 _V1_TOKENS: Final = 9
-_SECOND_NS: Final = 1_000_000_000
+_BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +93,7 @@ def read_epoch(info: Mapping[str, Any]) -> int:
     return int(datetime.fromisoformat(info["created"][:19] + "+00:00").timestamp())
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where a delivered message stands: the numbers in its reply subject."""
 
     stream: str
@@ -109,14 +108,8 @@ def read_place(reply: str) -> Place:
     """Read ``$JS.ACK.[<domain>.<account>.]<stream>.<consumer>.<times>.<seq>.<consumer seq>.<time>.<pending>``."""
     tokens = reply.split(".")
     at = 2 if len(tokens) == _V1_TOKENS else 4
-    return Place(
-        stream=tokens[at],
-        times=int(tokens[at + 2]),
-        sequence=int(tokens[at + 3]),
-        consumer_sequence=int(tokens[at + 4]),
-        time_ns=int(tokens[at + 5]),
-        pending=int(tokens[at + 6]),
-    )
+    stream, _, times, sequence, consumer_sequence, time_ns, pending = tokens[at : at + 7]
+    return Place(stream, int(times), int(sequence), int(consumer_sequence), int(time_ns), int(pending))
 
 
 def read_delivery(msg: Msg, place: Place) -> Delivery:
@@ -149,8 +142,7 @@ def read_direct(msg: Msg) -> Delivery:
 
 
 def _instant(nanoseconds: int) -> datetime:
-    seconds, rest = divmod(nanoseconds, _SECOND_NS)
-    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest // 1000)
+    return _BEGINNING + timedelta(microseconds=nanoseconds // 1000)
 
 
 def nanoseconds(duration: timedelta) -> int:

@@ -71,6 +71,21 @@ async def unbroken(work: Coroutine[Any, Any, None], seconds: float) -> None:
     task.result()
 
 
+class _Client(Client):
+    """nats-py's client, but for its reading of headers, whose Python call per character took 10 % of a reader's time."""
+
+    @staticmethod
+    def _parse_header_lines(raw: bytes) -> dict[str, str]:
+        """Read ``Name: Value`` lines; one without a proper name is left out, as nats-py does."""
+        headers: dict[str, str] = {}
+        for line in raw.decode("utf-8", "replace").split("\r\n"):
+            name, colon, value = line.partition(":")
+            name = name.strip()
+            if colon and name.isascii() and name.isprintable() and " " not in name:
+                headers[name] = value.strip()
+        return headers
+
+
 class Link:
     """A connection that is tried again for ever once it was made."""
 
@@ -145,7 +160,7 @@ class Link:
         await self._end(self.client)
 
     async def _new_client(self) -> Client:
-        client = Client()
+        client = _Client()
         try:
             await client.connect(
                 servers=self._servers,
