@@ -72,7 +72,7 @@ async def unbroken(work: Coroutine[Any, Any, None], seconds: float) -> None:
 
 
 class _Client(Client):
-    """nats-py's client, but for its reading of headers, whose Python call per character took 10 % of a reader's time."""
+    """nats-py's client, but for its reading of headers: a Python call per character took 10 % of the time."""
 
     @staticmethod
     def _parse_header_lines(raw: bytes) -> dict[str, str]:
