@@ -155,7 +155,8 @@ async def test_an_old_key_whose_admission_was_broken_off_is_not_taken_for_a_know
 # --- the queue ------------------------------------------------------------------------------------------------------
 
 
-async def test_no_more_runs_than_the_limit_have_a_worker_and_the_most_urgent_come_first(world):
+async def test_no_more_runs_than_the_limit_have_a_worker_and_the_most_urgent_come_first(world, monkeypatch):
+    monkeypatch.setattr("dagwire_shared.memory.streams.BATCH", 1)
     order = []
     gates = {}
 
@@ -250,6 +251,22 @@ async def test_a_standby_takes_over_with_the_workers_of_the_one_before(world):
         await until_type(world, waiting, "succeeded")
 
 
+async def test_a_standby_that_was_there_before_answers_for_workers_that_came_later(world):
+    world.play = world.hang
+    async with contextlib.AsyncExitStack() as stack:
+        acting = await stack.enter_async_context(running(a_launcher(world, name="a")))
+        first = await request_run(world.bus, "first")
+        await until_type(world, first, "started")
+        await stack.enter_async_context(running(a_launcher(world, name="b")))
+        later = await request_run(world.bus, "later")
+        await until_type(world, later, "launched")
+        await until_type(world, later, "started")
+        acting.cancel()
+        await asyncio.wait({acting})
+        world.kill(later, WorkerEnd(signal=9, pid=1))
+        await until_type(world, later, "lost")
+
+
 # --- ends -----------------------------------------------------------------------------------------------------------
 
 
@@ -323,8 +340,14 @@ async def test_a_queued_run_is_dropped_and_leaves_the_queue(world):
 async def test_an_order_that_comes_before_its_request_drops_the_run(world):
 
     run_id = run_id_for("early")
-    async with running(a_launcher(world)):
+    # No slot is free: the run must not have to wait for one.
+    async with running(a_launcher(world, rules=policy(max_concurrent_runs=0))):
         await cancel_run(world.bus, run_id)
+        # Orders are taken in turn: when a later one was carried out, this one was looked at.
+        other = await request_run(world.bus, "other")
+        await until(lambda: is_queued(world.bus, other), what="queued")
+        await cancel_run(world.bus, other)
+        await until_type(world, other, "dropped")
         await request_run(world.bus, "early")
         await until_type(world, run_id, "dropped")
     assert not world.created
