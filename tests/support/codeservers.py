@@ -63,7 +63,7 @@ class FakeCodeServer(CodeServerServicer):
 
     async def start(self) -> None:
         self._server = aio.server(
-            options=[("grpc.so_reuseport", 0), ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000)]
+            options=[("grpc.so_reuseport", 0), ("grpc.http2.min_ping_interval_without_data_ms", 10_000)]
         )
         add_CodeServerServicer_to_server(self, self._server)
         self.port = self._server.add_insecure_port(f"127.0.0.1:{self.port}")

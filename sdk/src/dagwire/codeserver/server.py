@@ -41,7 +41,7 @@ _OPTIONS: Final = (
     ("grpc.max_receive_message_length", _LARGEST_MESSAGE),
     ("grpc.so_reuseport", 0),  # a second server on the port must fail, not share it
     ("grpc.keepalive_permit_without_calls", 1),
-    ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
+    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
     ("grpc.keepalive_time_ms", 30_000),  # notices watchers whose machine is gone
     ("grpc.keepalive_timeout_ms", 10_000),
 )

@@ -29,13 +29,14 @@ DEFINITIONS_DEADLINE: Final = timedelta(seconds=60)
 QUESTION_DEADLINE: Final = timedelta(seconds=60)
 """For an answer that user code computes."""
 
-_OPTIONS: Final = (
+OPTIONS: Final = (
     ("grpc.max_receive_message_length", 100 * 1024 * 1024),
     ("grpc.max_send_message_length", 100 * 1024 * 1024),
     # A dead machine or a dropped connection shows within half a minute, although Watch is silent for days.
-    # The server must permit it: grpc.http2.min_recv_ping_interval_without_data_ms at most 20,000.
+    # The server must permit it: grpc.http2.min_ping_interval_without_data_ms at most 20,000.
     ("grpc.keepalive_time_ms", 20_000),
     ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.http2.ping_timeout_ms", 10_000),  # a minute otherwise, whatever the line above says
     ("grpc.http2.max_pings_without_data", 0),
     # Each connection tries at once: the watcher, not the channel, decides when to try again.
     ("grpc.use_local_subchannel_pool", 1),
@@ -67,9 +68,9 @@ class Client:
     async def __aenter__(self) -> Self:
         address = self._server.address
         self._channel = (
-            aio.secure_channel(address, grpc.ssl_channel_credentials(), options=_OPTIONS)
+            aio.secure_channel(address, grpc.ssl_channel_credentials(), options=OPTIONS)
             if self._server.ssl
-            else aio.insecure_channel(address, options=_OPTIONS)
+            else aio.insecure_channel(address, options=OPTIONS)
         )
         self._stub = CodeServerStub(self._channel)
         return self
