@@ -5,10 +5,12 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 from support.standalone import Standalone
 
 HERE = Path(__file__).parent
+SECONDS = 20
+expect.set_options(timeout=SECONDS * 1000)
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -86,7 +88,7 @@ def complaints() -> list[str]:
 @pytest.fixture
 def page(chromium: Browser, world: World, complaints: list[str]):
     context = chromium.new_context(base_url=world.url, viewport={"width": 1440, "height": 900})
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(SECONDS * 1000)
     page = context.new_page()
     listen(page, complaints)
     yield page

@@ -88,16 +88,16 @@ function start(feed: Feed, client: QueryClient, after: string | null): () => voi
   const onItems = (items: FeedItem[]) => {
     feed.runs.set(applyNews(feed.runs.get(), items));
     const ticks = applyTicks(feed.ticks.get(), items);
-    if (ticks === feed.ticks.get()) return;
+    const switched = items.some(({ event }) => event.type === "dagwire.schedule.switched");
+    if (switched || ticks !== feed.ticks.get()) refreshSchedules.soon();
     feed.ticks.set(ticks);
-    refreshTicks.soon();
   };
   const onHint = (kind: Hint, value: unknown) => {
     hinted(client, kind, value);
   };
 
-  // Dagit computes the next tick; the last one is told by the event.
-  const refreshTicks = atMostEvery(2000, () => void client.invalidateQueries({ queryKey: keys.schedules }));
+  // Dagit knows the switches and computes the next tick; the last one is told by its event.
+  const refreshSchedules = atMostEvery(2000, () => void client.invalidateQueries({ queryKey: keys.schedules }));
   let allowed = true;
   const update = () => following?.pause(!allowed || feed.aside.get());
   following = follow({ url: feedUrl(), after }, { onItems, onStatus, onHint });
@@ -109,7 +109,7 @@ function start(feed: Feed, client: QueryClient, after: string | null): () => voi
   return () => {
     leave();
     unsubscribe();
-    refreshTicks.stop();
+    refreshSchedules.stop();
     following.close();
   };
 }
