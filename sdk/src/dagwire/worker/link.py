@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 Connect = Callable[[], AbstractAsyncContextManager[Bus]]
 Work = Callable[[Bus], Awaitable[None]]
 
-_CONNECT: Final = timedelta(seconds=10)
+_CONNECT: Final = timedelta(seconds=5)
 
 
 class Link:
