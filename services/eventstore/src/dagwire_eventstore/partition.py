@@ -62,7 +62,7 @@ class Partition:
         Raises:
             StreamBehindError: the stream is older than what is stored.
             OutOfStepError: stream or database moved; run anew.
-            BusUnavailableError: the stream's position could not be learned; run anew.
+            BusError: the stream's position could not be learned; run anew.
         """
         stored = await self._store.progress()
         start = begin(stored, await self._bus.streams.position(EVENTS))  # after ``stored``, so never behind it

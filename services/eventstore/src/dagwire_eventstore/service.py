@@ -10,7 +10,7 @@ from typing import Final
 
 import asyncpg
 from dagwire_shared.bus import Bus
-from dagwire_shared.errors import BusUnavailableError
+from dagwire_shared.errors import BusError, PermissionDeniedError
 from dagwire_shared.ids import check_run_id
 from dagwire_shared.model import utc_now
 from dagwire_shared.subjects import KNOWN_QUESTION
@@ -32,8 +32,8 @@ log = logging.getLogger(__name__)
 GROUP: Final = "eventstore"
 _BACKOFF_SECONDS: Final = (0.1, 0.2, 0.5, 1.0, 2.0)
 _RETENTION_SECONDS: Final = 3600.0
-_CURABLE: Final = (*UNAVAILABLE, OutOfStepError, BusUnavailableError)
-"""What a new connection and a new start may cure; everything else ends the process."""
+_CURABLE: Final = (*UNAVAILABLE, OutOfStepError, BusError)
+"""What a new start may cure (a stream that is away is being rebuilt); everything else ends the process."""
 
 
 class EventStore:
@@ -45,6 +45,7 @@ class EventStore:
         self._settings = settings
         self._partitions: dict[int, asyncio.Task[None]] = {}
         self._ended = asyncio.Event()
+        self._told = ""
         self.metrics = Metrics()
 
     async def run(self) -> None:
@@ -109,6 +110,7 @@ class EventStore:
                     await self._ended.wait()
             except TimeoutError:  # a quiet while: every partition of ours is at work
                 self._database.came_back()
+                self._told = ""
                 failures = 0
 
     async def _hold(self, index: int) -> None:
@@ -129,12 +131,13 @@ class EventStore:
         ended = [index for index, task in self._partitions.items() if task.done()]
         for index in ended:
             for error in _leaves(self._partitions.pop(index).exception()):
-                if not isinstance(error, _CURABLE):
+                if not isinstance(error, _CURABLE) or isinstance(error, PermissionDeniedError):
                     raise error
                 if isinstance(error, UNAVAILABLE):
                     self._database.went_away(error)
-                else:
-                    log.warning("partition starts over", extra={"partition": index, "cause": str(error)})
+                elif str(error) != self._told:
+                    self._told = str(error)
+                    log.warning("partition starts over", extra={"partition": index, "cause": self._told})
         return bool(ended)
 
     async def _give_up(self, indices: tuple[int, ...]) -> None:
