@@ -1,10 +1,11 @@
 """Measures the event store: events/s from the bus to PostgreSQL, CPU per event, and how soon one event is stored.
 
-    python benchmarks/store.py [--events 200000] [--partitions 1] [--replicas 1] [--batch-size 1000] [--durable]
+    python benchmarks/store.py [--events 200000] [--runs 500] [--batch-size 1000] [--durable]
 
 A real NATS server, a real PostgreSQL (durable: with fsync, as in production) and the store as processes of their own.
 The events are log lines of 16 runs, about 380 bytes each, published before the store starts ("drain"), then while it
-runs ("live": the publisher takes a share of the same processors), then one by one ("single").
+runs ("live": the publisher takes a share of the same processors); then whole runs one after the other ("runs": every
+event changes projections, batches are small), then single events ("single").
 """
 
 import argparse
@@ -17,7 +18,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,9 +27,9 @@ from pathlib import Path
 import asyncpg
 import psutil
 import uvloop
+from dagwire_shared import events
 from dagwire_shared.bus import Message
 from dagwire_shared.envelope import event_message
-from dagwire_shared.events import LogWritten
 from dagwire_shared.jetstream import JetStreamBus, connect, provision
 from dagwire_shared.streams import EVENTS
 from dagwire_shared.subjects import STORED_SIGNAL
@@ -46,13 +47,32 @@ def lines(start: int, count: int) -> list[Message]:
     now = datetime.now(UTC)
     return [
         event_message(
-            LogWritten(level="INFO", message=f"processed {number} rows of the table", step_key="summarise"),
+            events.LogWritten(level="INFO", message=f"processed {number} rows of the table", step_key="summarise"),
             id=f"{RUNS[number % 16]}:1:{number}",
             source="/dagwire/run-worker",
             subject=RUNS[number % 16],
             time=now,
         )
         for number in range(start, start + count)
+    ]
+
+
+def whole_run(number: int) -> list[Message]:
+    """Return the seven events of a run of one op: all of them change projections."""
+    run_id, now = str(uuid.uuid5(uuid.NAMESPACE_URL, f"run {number}")), datetime.now(UTC)
+    by = events.RequestedBy(kind="api")
+    said: list[events.Event] = [
+        events.RunQueued(key="k", location="l", repository="r", job="j", requested_by=by, requested_at=now),
+        events.RunLaunched(backend="process", worker="1"),
+        events.RunStarted(worker="w", host="h", pid=1),
+        events.RunPlanned(executor="in_process", steps=[events.PlannedStep(key="nothing")]),
+        events.StepStarted(step_key="nothing", pid=1),
+        events.StepSucceeded(step_key="nothing", seconds=0.1),
+        events.RunSucceeded(seconds=0.2),
+    ]
+    return [
+        event_message(event, id=f"{run_id}:1:{place}", source="/dagwire/run-worker", subject=run_id, time=now)
+        for place, event in enumerate(said)
     ]
 
 
@@ -79,26 +99,23 @@ class Setting:
 
 
 @contextmanager
-def stores(setting: Setting) -> Iterator[list[subprocess.Popen[bytes]]]:
-    """Run the replicas."""
+def store(setting: Setting) -> Iterator[int]:
+    """Run the store; yields its process id."""
     environment = {
         **os.environ,
         "DAGWIRE_EVENTSTORE_NATS_URL": setting.nats.url,
         "DAGWIRE_EVENTSTORE_DATABASE_URL": setting.url,
-        "DAGWIRE_EVENTSTORE_PARTITIONS": str(setting.options.partitions),
         "DAGWIRE_EVENTSTORE_BATCH_SIZE": str(setting.options.batch_size),
     }
     with (setting.directory / "store.log").open("ab") as log:
-        command = [sys.executable, "-m", "dagwire_eventstore"]
-        processes = [
-            subprocess.Popen(command, env=environment, stdout=log, stderr=log) for _ in range(setting.options.replicas)
-        ]
+        process = subprocess.Popen(
+            [sys.executable, "-m", "dagwire_eventstore"], env=environment, stdout=log, stderr=log
+        )
     try:
-        yield processes
+        yield process.pid
     finally:
-        for process in processes:
-            process.terminate()
-            process.wait()
+        process.terminate()
+        process.wait()
 
 
 async def stored_through(url: str) -> int:
@@ -118,22 +135,15 @@ async def until_stored(url: str, sequence: int) -> None:
         await asyncio.sleep(0.02)
 
 
-async def measure(
-    setting: Setting, name: str, count: int, processes: list[subprocess.Popen[bytes]], work: Callable
-) -> None:
+async def measure(setting: Setting, name: str, count: int, store_pid: int, work: Callable[[], Awaitable[None]]) -> None:
     """Run ``work`` and print what it took per event."""
     assert setting.postgres.process is not None
-    parts = {
-        "store": [process.pid for process in processes],
-        "postgres": [setting.postgres.process.pid],
-        "nats": [setting.nats.pid],
-    }
-    before = {part: sum(map(cpu_seconds, pids)) for part, pids in parts.items()}
+    parts = {"store": store_pid, "postgres": setting.postgres.process.pid, "nats": setting.nats.pid}
+    before = {part: cpu_seconds(pid) for part, pid in parts.items()}
     began = time.perf_counter()
     await work()
     seconds = time.perf_counter() - began
-    spent = {part: sum(map(cpu_seconds, pids)) - before[part] for part, pids in parts.items()}
-    per_event = {part: value / count * 1e6 for part, value in spent.items()}
+    per_event = {part: (cpu_seconds(pid) - before[part]) / count * 1e6 for part, pid in parts.items()}
     shares = "  ".join(f"{part} {value:5.1f}" for part, value in per_event.items())
     print(
         f"{name:<8} {count / seconds:>9,.0f} events/s   CPU µs per event: {shares}   "
@@ -179,39 +189,44 @@ async def publish(bus: JetStreamBus, start: int, count: int) -> None:
 async def report(setting: Setting) -> None:
     options, bus = setting.options, setting.bus
     print(
-        f"{options.events:,} events of {len(lines(0, 1)[0].body)} bytes, {options.replicas} replica(s), "
-        f"{options.partitions} partition(s), batches of {options.batch_size}, "
+        f"{options.events:,} events of {len(lines(0, 1)[0].body)} bytes, batches of {options.batch_size}, "
         f"PostgreSQL {'durable' if options.durable else 'without fsync'}, {os.cpu_count()} processors"
     )
     await publish(bus, 0, 1)  # the store starts on it: its start-up is not measured
-    with stores(setting):
+    with store(setting):
         await until_stored(setting.url, 1)
     await publish(bus, 1, options.events)
-    with stores(setting) as processes:
+    with store(setting) as pid:
 
         async def drain() -> None:
             await until_stored(setting.url, (await bus.streams.position(EVENTS)).last)
 
         await until_stored(setting.url, 2)
         left = (await bus.streams.position(EVENTS)).last - await stored_through(setting.url)
-        await measure(setting, "drain", left, processes, drain)
+        await measure(setting, "drain", left, pid, drain)
 
         async def live() -> None:
             await publish(bus, options.events + 1, options.events)
             await drain()
 
-        await measure(setting, "live", options.events, processes, live)
+        await measure(setting, "live", options.events, pid, live)
+
+        async def runs() -> None:
+            for number in range(options.runs):
+                await bus.streams.publish_all(whole_run(number))
+            await drain()
+
+        await measure(setting, "runs", 7 * options.runs, pid, runs)
         times = sorted(await single(setting, 200))
         print(f"single   published → stored: median {statistics.median(times):.1f} ms, p99 {times[-2]:.1f} ms")
-        memory = max(psutil.Process(process.pid).memory_info().rss for process in processes)
-        print(f"memory   {memory / 2**20:.0f} MiB resident in the largest store process")
+        memory = psutil.Process(pid).memory_info().rss
+        print(f"memory   {memory / 2**20:.0f} MiB resident in the store")
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--events", type=int, default=200_000)
-    parser.add_argument("--partitions", type=int, default=1)
-    parser.add_argument("--replicas", type=int, default=1)
+    parser.add_argument("--runs", type=int, default=500)
     parser.add_argument("--batch-size", type=int, default=1000)
     parser.add_argument("--durable", action=argparse.BooleanOptionalAction, default=True)
     uvloop.run(run(parser.parse_args()))
