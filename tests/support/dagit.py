@@ -32,7 +32,12 @@ def a_run(number: int = 0) -> RunId:
 def queued(run_id: RunId) -> Message:
     """A run's first event."""
     event = RunQueued(
-        key="k", location="weather", repository="weather", job="report", requested_by=RequestedBy(kind="ui"), requested_at=AT
+        key="k",
+        location="weather",
+        repository="weather",
+        job="report",
+        requested_by=RequestedBy(kind="ui"),
+        requested_at=AT,
     )
     return an_event(run_id, event, number="queued")
 
@@ -95,7 +100,8 @@ class LaggingStore:
 
     async def progress(self) -> Progress:
         self._check()
-        return {shard: Cursor(self._log.epoch, through) if through else BEGINNING for shard, through in self.through.items()}
+        epoch = self._log.epoch
+        return {shard: Cursor(epoch, through) if through else BEGINNING for shard, through in self.through.items()}
 
     async def runs(self, wanted: RunFilter, *, limit: int, before: Cursor | None) -> list[Run]:
         self._check()
@@ -146,7 +152,9 @@ JOB = pb.Job(
             inputs=[pb.Input(name="table", type="DataFrame", upstream=[pb.OutputRef(node="load", output="result")])],
         ),
     ],
-    presets=[pb.Preset(name="small", run_config_json='{"ops": {"load": {"config": {"limit": 10}}}}', tags={"size": "s"})],
+    presets=[
+        pb.Preset(name="small", run_config_json='{"ops": {"load": {"config": {"limit": 10}}}}', tags={"size": "s"})
+    ],
     resources=[pb.Resource(name="db", description="The database.")],
     executor="in_process",
     config_schema_json='{"type": "object", "properties": {}}',

@@ -160,7 +160,7 @@ class Follower:
     _news: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self) -> None:
-        async with httpx.AsyncClient(timeout=None, trust_env=False) as client:
+        async with httpx.AsyncClient(timeout=60, trust_env=False) as client:
             while True:
                 with contextlib.suppress(httpx.TransportError):
                     await self._follow(client)
