@@ -1,4 +1,5 @@
 // One function per call of Dagit's HTTP API. Decides nothing; failures become ApiError with words for people.
+import type { Key } from "../config/intent";
 import type {
   Fault,
   Info,
@@ -113,7 +114,8 @@ export const api = {
   job: (at: JobAddress, signal?: AbortSignal) => get<Job>(jobPath(at), signal),
   validate: (at: JobAddress, run_config: Config, signal?: AbortSignal) =>
     post<Validation>(jobPath(at) + "/validate", { run_config }, {}, signal),
-  launch: (request: LaunchRequest, key: string) => post<Launched>("/runs", request, { "Idempotency-Key": key }),
+  launch: (request: LaunchRequest, key: Key) =>
+    post<Launched>("/runs", request, { "Idempotency-Key": key.value, "Idempotency-Key-Time": key.madeAt }),
   runs: (query: URLSearchParams, signal?: AbortSignal) => get<RunPage>(`/runs?${query.toString()}`, signal),
   run: (id: string, signal?: AbortSignal) => get<RunDetail>("/runs" + path(id), signal),
   cancel: (id: string) => post<Pick<Run, "run_id">>("/runs" + path(id) + "/cancel", {}),

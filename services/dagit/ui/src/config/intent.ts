@@ -1,14 +1,20 @@
 // One idempotency key per intent: pressing twice, or again after a lost answer, asks for the same run.
 
+/** An idempotency key, and when it was made: a new key needs no look into the history. */
+export interface Key {
+  readonly value: string;
+  readonly madeAt: string;
+}
+
 export class Intent {
-  private key: string | null = null;
+  private key: Key | null = null;
   private of = "";
 
   /** Returns the key for this request: the last one, until the request changes or was settled. */
-  keyFor(request: unknown): string {
+  keyFor(request: unknown): Key {
     const of = JSON.stringify(request);
     if (this.key === null || this.of !== of) {
-      this.key = randomKey();
+      this.key = { value: randomKey(), madeAt: new Date().toISOString() };
       this.of = of;
     }
     return this.key;
