@@ -164,23 +164,28 @@ def test_fifty_thousand_lines_stay_smooth(world, page):
     expect(page.locator(".log-row")).to_contain_text("line 49999 of 50000")
     page.get_by_label("Search the log").fill("")
     expect(page.locator(".log-bar")).to_contain_text("50,0")
-    frames = page.evaluate(SCROLL)
-    assert frames["median"] < 50, frames
+    page.evaluate(COUNT_FRAMES)
+    page.locator(".log-list").hover()
+    for _ in range(40):
+        page.mouse.wheel(0, -20_000)
+    expect(page.get_by_role("button", name="To the end")).to_be_visible()  # it lets itself be scrolled away
+    frames = sorted(page.evaluate("window.frames_ms"))
+    assert frames[len(frames) // 2] < 100, frames
+    page.keyboard.press("End")
+    expect(page.locator(".log-row", has_text="Succeeded").last).to_be_visible()
     page.reload()
     expect(page.locator(".log-row", has_text="Succeeded").last).to_be_visible()
 
 
-SCROLL = """async () => {
-  const list = document.querySelector('.log-list');
-  const times = [];
-  for (let step = 0; step < 60; step += 1) {
-    const before = performance.now();
-    list.scrollTop = step * 20000;
-    await new Promise(requestAnimationFrame);
-    times.push(performance.now() - before);
-  }
-  times.sort((one, other) => one - other);
-  return { median: times[30], longest: times[59] };
+COUNT_FRAMES = """() => {
+  window.frames_ms = [];
+  let last = performance.now();
+  const frame = (now) => {
+    window.frames_ms.push(now - last);
+    last = now;
+    requestAnimationFrame(frame);
+  };
+  requestAnimationFrame(frame);
 }"""
 
 

@@ -143,7 +143,12 @@ function Lines({ log, indices, over }: LinesProps) {
   useLayoutEffect(() => {
     if (following && last >= 0) list.current?.scrollToIndex(last, { align: "end" });
   }, [following, last]);
-  useEndKey(() => setFollowing(true));
+  const goToEnd = () => {
+    moved.current = 0;
+    setFollowing(true);
+    toEnd();
+  };
+  useEndKey(goToEnd);
   const toggle = (cursor: string) => {
     const next = new Set(open);
     if (!next.delete(cursor)) next.add(cursor);
@@ -173,14 +178,7 @@ function Lines({ log, indices, over }: LinesProps) {
         }}
       </VList>
       {!following && (
-        <button
-          type="button"
-          className="button small log-follow"
-          onClick={() => {
-            setFollowing(true);
-            toEnd();
-          }}
-        >
+        <button type="button" className="button small log-follow" onClick={goToEnd}>
           <Icon name="down" size={12} /> {over ? "To the end" : "Follow"}
         </button>
       )}
