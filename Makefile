@@ -49,9 +49,12 @@ up: install ui ## Start everything on this machine with the example, and open ht
 
 # ---- check -------------------------------------------------------------------------------------------------
 
-.PHONY: test check lint types verify unit integration e2e test-ui test-browser
-test: install check test-ui ## Check and test everything that needs no browser and no cluster.
-	$(RUN) pytest -n 2 --dist loadgroup tests $(PYTEST)
+.PHONY: test test-faults check lint types verify unit test-ui test-browser
+test: install check test-ui ## Check everything, and run all tests but those of test-faults and test-browser.
+	$(RUN) pytest -q -n 2 --dist loadgroup tests/unit tests/conformance tests/e2e $(PYTEST)
+
+test-faults: install ## The long tests: real servers, databases and processes that are killed and restarted.
+	$(RUN) pytest -q -n 2 --dist loadfile tests/integration $(PYTEST)
 
 check: lint types verify ## Lint, check types and layers, and verify that generated files are fresh.
 

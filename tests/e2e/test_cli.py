@@ -4,13 +4,12 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.standalone import Standalone
+from support.standalone import Standalone, wait_until
 
 REPO = Path(__file__).parent / "repo.py"
 pytestmark = [pytest.mark.xdist_group("cli"), pytest.mark.timeout(180)]
@@ -45,14 +44,6 @@ def run(dagwire) -> Callable[..., tuple[int, str, str]]:
         return process.returncode, out, err
 
     return run_
-
-
-def wait_until(happened: Callable[[], Any], seconds: float = 30.0) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (value := happened()):
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
-    return value
 
 
 def gate(directory: Path) -> str:
@@ -131,8 +122,9 @@ def test_a_live_log_misses_and_repeats_nothing_when_dagit_is_killed(dagwire, run
     dead = dagwire.kill_part("dagwire_dagit")
     wait_until(lambda: any(pid != dead for pid in dagwire.pids("dagwire_dagit")))
     (tmp_path / "open").touch()
-    out, _ = following.communicate(timeout=60)
-    seen = [json.loads(line) for line in [*lines, *out.splitlines()]]
+    lines += following.stdout.readlines()  # not communicate(): it would miss what readline() has read ahead
+    following.wait(60)
+    seen = [json.loads(line) for line in lines]
 
     assert following.returncode == 0
     assert seen[-1]["event"]["type"] == "dagwire.run.succeeded"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from dagwire_standalone.ports import free
-from support.standalone import Standalone
+from support.standalone import Standalone, wait_until
 
 REPO = Path(__file__).parent / "repo.py"
 pytestmark = [pytest.mark.xdist_group("standalone"), pytest.mark.timeout(120)]
@@ -73,9 +73,7 @@ def test_a_file_that_fails_to_import_is_one_sentence_and_its_trace_is_in_dagit(t
             assert location["status"] == "FAILED"
             assert any("broken.py" in frame for frame in location["error"]["cause"]["stack"])
             broken.write_text("from dagwire import job, op\n\n@op\ndef one(): ...\n\n@job\ndef mended():\n    one()\n")
-            for line in client.stream("GET", "/api/v1/feed").__enter__().iter_lines():
-                if line.startswith("data:") and '"LOADED"' in line:
-                    break
+            wait_until(lambda: client.get("/api/v1/locations").json()[0]["status"] == "LOADED")
             assert client.get("/api/v1/jobs").json()[0]["name"] == "mended"
     finally:
         standalone.stop()

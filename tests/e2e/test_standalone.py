@@ -4,13 +4,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
 import pytest
-from support.standalone import Standalone, feed, follow_to_end
+from support.standalone import Standalone, feed, follow_to_end, wait_until
 
 REPO = Path(__file__).parent / "repo.py"
 pytestmark = [pytest.mark.xdist_group("standalone"), pytest.mark.timeout(180)]
@@ -39,14 +38,6 @@ def launch(client, job="chatty", config=None, key=None) -> str:
 
 def gate(tmp_path):
     return {"ops": {"wait_at_gate": {"config": {"directory": str(tmp_path)}}}}
-
-
-def wait_until(happened, seconds=30.0):
-    deadline = time.monotonic() + seconds
-    while not (value := happened()):
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
-    return value
 
 
 def assert_history_is_what_the_feed_showed(dagwire, run_id, seen):

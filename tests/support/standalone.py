@@ -120,6 +120,14 @@ class Standalone:
         return [(row[0], row[1]) for row in rows]
 
 
+def wait_until(happened, seconds=30.0):
+    deadline = time.monotonic() + seconds
+    while not (value := happened()):
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
+    return value
+
+
 def feed(client: httpx.Client, run_id: str, *, last_event_id: str | None = None) -> Iterator[tuple[str, dict]]:
     """Yield (cursor, envelope) of a run's live feed, reconnecting as a browser does."""
     cursor = last_event_id
