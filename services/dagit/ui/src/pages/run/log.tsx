@@ -1,11 +1,12 @@
 // The log: filtered, searched and drawn only where it is seen, so that any length stays smooth.
-import { useDeferredValue, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
+import { useDeferredValue, useMemo, useRef, useState } from "react";
 import { VList, type VListHandle } from "virtua";
 import { extendMatches, LEVELS, type Level, type Log, type Matches } from "../../state/log";
 import { cx } from "../../ui/format";
 import { Icon } from "../../ui/icons";
 import { Empty, SearchField } from "../../ui/parts";
 import type { FilterState } from "./filter";
+import { useFollowing } from "./following";
 import { LogRow } from "./row";
 
 interface Props {
@@ -111,11 +112,6 @@ function LevelFilter({ log, levels, onChange }: LevelProps) {
 
 const short = (value: number) => (value < 10_000 ? value.toLocaleString("en") : `${Math.floor(value / 1000)}k`);
 
-/** How close to the end counts as being there. */
-const NEAR_PX = 30;
-/** For how long after a touch of wheel, finger or key scrolling is somebody's will. */
-const BY_HAND_MS = 1000;
-
 interface LinesProps {
   log: Log;
   indices: readonly number[];
@@ -124,31 +120,9 @@ interface LinesProps {
 
 function Lines({ log, indices, over }: LinesProps) {
   const list = useRef<VListHandle>(null);
-  const [following, setFollowing] = useState(true);
   const [open, setOpen] = useState<ReadonlySet<string>>(new Set());
   const last = indices.length - 1;
-  const toEnd = () => list.current?.scrollToIndex(last, { align: "end" });
-  const moved = useRef(0);
-  const byHand = () => {
-    moved.current = Date.now();
-  };
-  // Only a person stops the following: lines that turn out higher than guessed move the list too.
-  const onScroll = () => {
-    const at = list.current;
-    if (at === null) return;
-    if (at.scrollSize - at.viewportSize - at.scrollOffset < NEAR_PX) setFollowing(true);
-    else if (Date.now() - moved.current < BY_HAND_MS) setFollowing(false);
-    else if (following) toEnd();
-  };
-  useLayoutEffect(() => {
-    if (following && last >= 0) list.current?.scrollToIndex(last, { align: "end" });
-  }, [following, last]);
-  const goToEnd = () => {
-    moved.current = 0;
-    setFollowing(true);
-    toEnd();
-  };
-  useEndKey(goToEnd);
+  const { box, following, goToEnd, onScroll, byHand } = useFollowing(list, last);
   const toggle = (cursor: string) => {
     const next = new Set(open);
     if (!next.delete(cursor)) next.add(cursor);
@@ -156,7 +130,7 @@ function Lines({ log, indices, over }: LinesProps) {
   };
   if (indices.length === 0) return <NoLines waiting={log.length === 0 && !over} />;
   return (
-    <div className="log-lines" onWheel={byHand} onTouchMove={byHand} onPointerDown={byHand} onKeyDown={byHand}>
+    <div ref={box} className="log-lines" {...byHand}>
       <VList
         ref={list}
         className="log-list"
@@ -184,21 +158,6 @@ function Lines({ log, indices, over }: LinesProps) {
       )}
     </div>
   );
-}
-
-function useEndKey(end: () => void) {
-  const latest = useRef(end);
-  useEffect(() => {
-    latest.current = end;
-  });
-  useEffect(() => {
-    const onKey = (event: KeyboardEvent) => {
-      const typing = event.target instanceof HTMLElement && event.target.closest("input, textarea, select, dialog");
-      if (event.key === "End" && !typing) latest.current();
-    };
-    document.addEventListener("keydown", onKey);
-    return () => document.removeEventListener("keydown", onKey);
-  }, []);
 }
 
 function NoLines({ waiting }: { waiting: boolean }) {
