@@ -111,7 +111,7 @@ def flooding():
     numbers = [line.rpartition(" ")[2] for line in lines_of(events) if line.startswith("x")]
     assert numbers == [str(number) for number in range(400)]
     held = [one for one in events if one.type == "dagwire.engine.noted" and "held" in one.data["message"]]
-    assert len(held) == 1
+    assert held  # again, should the spool fill anew while it drains
     assert not list((tmp_path / "a/spool").glob("*"))
 
 
