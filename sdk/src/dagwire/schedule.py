@@ -72,6 +72,13 @@ def build_schedule_context(
     return ScheduleEvaluationContext(moment, repository_name=repository_name)
 
 
+def _status(value: DefaultScheduleStatus | str, owner: str) -> DefaultScheduleStatus:
+    try:
+        return DefaultScheduleStatus(value)
+    except ValueError:
+        raise DefinitionError(f"{owner}: default_status is RUNNING or STOPPED, not {value!r}") from None
+
+
 ScheduleFunction: TypeAlias = Callable[..., Any]
 
 
@@ -105,7 +112,7 @@ class ScheduleDefinition:
         self.description: Final = description
         self.cron_schedules: Final = [cron_schedule] if isinstance(cron_schedule, str) else list(cron_schedule)
         self.execution_timezone: Final = execution_timezone or "UTC"
-        self.default_status: Final = default_status
+        self.default_status: Final = _status(default_status, f"schedule {self.name!r}")
         self.preset: Final = preset
         self.run_config: Final = as_run_config(run_config)
         self.tags: Final[Mapping[str, str]] = MappingProxyType(valid_tags(tags, owner))

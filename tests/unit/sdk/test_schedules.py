@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from dagwire import (
     DefaultScheduleStatus,
+    DefinitionError,
     InvocationError,
     Preset,
     RunConfig,
@@ -172,3 +173,13 @@ def test_a_context_for_a_test_needs_an_aware_time():
     assert build_schedule_context().scheduled_execution_time.tzinfo is UTC
     with pytest.raises(InvocationError, match="has no time zone; pass an aware datetime"):
         build_schedule_context(datetime(2024, 1, 1))  # noqa: DTZ001 -- that is the point
+
+
+def test_a_default_status_may_be_its_word_and_nothing_else():
+    assert schedule_with_status("RUNNING").default_status is DefaultScheduleStatus.RUNNING
+    with pytest.raises(DefinitionError, match="default_status is RUNNING or STOPPED, not 'running'"):
+        schedule_with_status("running")
+
+
+def schedule_with_status(word):
+    return ScheduleDefinition(job_name="report", cron_schedule="@daily", default_status=word)
