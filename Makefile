@@ -102,3 +102,5 @@ fmt: install ## Format the code.
 
 bench: install ## Measure speed and memory; prints tables.
 	$(RUN) python benchmarks/run.py
+	$(RUN) python benchmarks/store.py
+	$(RUN) python benchmarks/feed.py
