@@ -49,8 +49,8 @@ up: install ui ## Start everything on this machine with the example, and open ht
 
 # ---- check -------------------------------------------------------------------------------------------------
 
-.PHONY: test test-faults check lint types verify unit test-ui test-browser
-test: install check test-ui ## Check everything, and run all tests but those of test-faults and test-browser.
+.PHONY: test test-faults check lint types verify unit test-ui test-browser test-kube
+test: install check test-ui ## Check everything, and run all tests but those that need more: test-faults, -browser, -kube.
 	$(RUN) pytest -q -n 2 --dist loadgroup tests/unit tests/conformance tests/e2e $(PYTEST)
 
 test-faults: install ## The long tests: real servers, databases and processes that are killed and restarted.
@@ -84,6 +84,9 @@ test-ui: $(UI)/node_modules/.installed ## Check and test the web page's code.
 
 test-browser: install ui ## Click through Dagit in a real Chromium (needs the command `chromium`).
 	$(RUN) pytest -q tests/browser --browser $(PYTEST)
+
+test-kube: install ## Test on the cluster of $KUBECONFIG, into which the images of `make images` were loaded.
+	$(RUN) pytest -q tests/kube --timeout 600 $(PYTEST)
 
 # ---- generate ----------------------------------------------------------------------------------------------
 
