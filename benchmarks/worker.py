@@ -18,6 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from dagwire_launcher.backend import WorkerOrder
+from dagwire_launcher.credentials import WorkerCredentials
 from dagwire_launcher.process import ProcessBackend, ProcessSettings
 from dagwire_shared.ids import run_id_for
 from support.launching import location
@@ -56,7 +57,11 @@ def start(code: str) -> tuple[float, float, int]:
 def spawn(directory: Path, repeat: int) -> list[float]:
     """Milliseconds in which the process backend has created a worker: directory, files, process, note."""
     settings = ProcessSettings(
-        directory=directory / "runs", nats_url="", output_bytes=1, keep_runs=0, keep_for=timedelta(days=1)
+        directory=directory / "runs",
+        credentials=WorkerCredentials("benchmark " * 4, "nats://127.0.0.1"),
+        output_bytes=1,
+        keep_runs=0,
+        keep_for=timedelta(days=1),
     )
     backend = ProcessBackend(settings)
     place = location(directory / "code", executable="/bin/true")

@@ -10,6 +10,7 @@ from datetime import timedelta
 import pytest
 from dagwire_launcher import procfs
 from dagwire_launcher.backend import WorkerOrder
+from dagwire_launcher.credentials import WorkerCredentials
 from dagwire_launcher.errors import LaunchRefusedError
 from dagwire_launcher.process import ProcessBackend, ProcessSettings
 from dagwire_launcher.rundir import RunDirectory
@@ -17,6 +18,7 @@ from dagwire_shared.ids import run_id_for
 from support.launching import location, until
 
 RUN = run_id_for("k")
+SECRET = "secret " * 5
 GO_ON = "echo begun\nexec sleep 600\n"
 
 
@@ -29,7 +31,7 @@ def make(tmp_path):
             ProcessSettings(
                 **{
                     "directory": tmp_path / "runs",
-                    "nats_url": "nats://w@h",
+                    "credentials": WorkerCredentials(SECRET, "nats://h"),
                     "output_bytes": 10_000,
                     "keep_runs": 10,
                     "keep_for": timedelta(days=1),

@@ -33,7 +33,7 @@ def test_a_worker_inherits_no_settings_of_the_services_but_its_own():
             "DAGWIRE_WORKER_STORAGE_DIRECTORY": "/data",
             "DAGWIRE_WORKER_NATS_URL": "nats://stale",
         },
-        nats_url="nats://worker@h",
+        credential={"DAGWIRE_WORKER_NATS_URL": "nats://worker@h"},
         directory=Path("/runs/1"),
     )
     assert found == {

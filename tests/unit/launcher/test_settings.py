@@ -4,6 +4,9 @@ import pytest
 from dagwire_launcher.instance import instance_name
 from dagwire_launcher.settings import Settings
 from dagwire_shared.errors import SettingsError
+from dagwire_shared.ids import run_id_for
+
+RUN = run_id_for("k")
 
 
 def test_every_setting_has_a_default_and_a_sentence():
@@ -12,8 +15,23 @@ def test_every_setting_has_a_default_and_a_sentence():
 
 
 def test_workers_get_the_launchers_server_unless_they_have_their_own():
-    assert Settings.load(nats_url="nats://a").process.nats_url == "nats://a"
-    assert Settings.load(nats_url="nats://a", worker_nats_url="nats://b").process.nats_url == "nats://b"
+    def url(**settings: str) -> str:
+        return Settings.load(**settings).credentials.environment(RUN)["DAGWIRE_WORKER_NATS_URL"]
+
+    assert url(nats_url="nats://a") == "nats://a"
+    assert url(nats_url="nats://a", worker_nats_url="nats://b") == "nats://b"
+
+
+def test_with_a_credential_secret_each_worker_gets_a_credential_of_its_own():
+    settings = Settings.load(nats_url="nats://launcher:l@a", credential_secret="s" * 32)
+    assert "launcher" not in str(settings.process.credentials.environment(RUN))
+    assert "sss" not in repr(settings)
+
+
+def test_a_short_credential_secret_is_refused_without_being_shown():
+    with pytest.raises(SettingsError, match="DAGWIRE_LAUNCHER_CREDENTIAL_SECRET") as caught:
+        Settings.load(credential_secret="letmein")
+    assert "letmein" not in str(caught.value)
 
 
 def test_wrong_settings_are_all_named_at_once():

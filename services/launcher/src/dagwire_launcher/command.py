@@ -30,12 +30,12 @@ def _pointer(pointer: CodePointer) -> Iterator[str]:
             yield from (option, value)
 
 
-def environment(inherited: Mapping[str, str], *, nats_url: str, directory: Path) -> dict[str, str]:
+def environment(inherited: Mapping[str, str], *, credential: Mapping[str, str], directory: Path) -> dict[str, str]:
     """Return a worker's environment: the launcher's, without the settings and credentials of the services.
 
     Args:
         inherited: the launcher's own environment.
-        nats_url: the server and the credential that workers are given.
+        credential: the variables that let the run's worker onto the bus.
         directory: the run's directory, where the worker may spool and keep outputs unless its settings say where.
     """
     mine = {key: value for key, value in inherited.items() if not key.startswith(_OURS) or key.startswith(_WORKERS)}
@@ -43,4 +43,4 @@ def environment(inherited: Mapping[str, str], *, nats_url: str, directory: Path)
         f"{_WORKERS}STORAGE_DIRECTORY": str(directory / "storage"),
         f"{_WORKERS}SPOOL_DIRECTORY": str(directory / "spool"),
     }
-    return {**defaults, **mine, f"{_WORKERS}NATS_URL": nats_url}
+    return {**defaults, **mine, **credential}

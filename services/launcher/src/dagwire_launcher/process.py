@@ -22,6 +22,7 @@ from dagwire_shared.records import CodePointer
 from dagwire_launcher import procfs
 from dagwire_launcher.backend import Worker, WorkerEnd, WorkerOrder
 from dagwire_launcher.command import command_line, environment
+from dagwire_launcher.credentials import WorkerCredentials
 from dagwire_launcher.errors import BackendUnavailableError, LaunchRefusedError
 from dagwire_launcher.rundir import Record, RunDirectory, run_directories
 
@@ -37,7 +38,7 @@ class ProcessSettings:
     """What the process backend needs to know."""
 
     directory: Path
-    nats_url: str
+    credentials: WorkerCredentials
     output_bytes: int
     keep_runs: int
     keep_for: timedelta
@@ -107,7 +108,9 @@ class ProcessBackend:
                 stdout=output,
                 stderr=output,
                 cwd=pointer.working_directory,
-                env=environment(os.environ, nats_url=self._settings.nats_url, directory=run.path),
+                env=environment(
+                    os.environ, credential=self._settings.credentials.environment(run.run_id), directory=run.path
+                ),
                 start_new_session=True,
             )
         except (FileNotFoundError, PermissionError, NotADirectoryError) as error:

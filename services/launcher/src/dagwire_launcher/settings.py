@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import Literal
 
 from dagwire_shared.settings import ServiceSettings
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
+from dagwire_launcher.credentials import WorkerCredentials
 from dagwire_launcher.endings import Limits
 from dagwire_launcher.process import ProcessSettings
+from dagwire_launcher.secret import MIN_LENGTH
 
 
 class Settings(ServiceSettings):
@@ -22,6 +24,9 @@ class Settings(ServiceSettings):
 
     worker_nats_url: str | None = None
     """The NATS server as run workers reach it, with their credential; unset: the launcher's own."""
+
+    credential_secret: SecretStr | None = Field(default=None, min_length=MIN_LENGTH)
+    """What each run's own credential is derived from, the same for all launchers; unset: workers share one."""
 
     backend: Literal["process"] = "process"
     """Where run workers live: ``process`` makes each a process of this machine."""
@@ -73,11 +78,17 @@ class Settings(ServiceSettings):
         )
 
     @property
+    def credentials(self) -> WorkerCredentials:
+        """How run workers get onto the bus."""
+        secret = None if self.credential_secret is None else self.credential_secret.get_secret_value()
+        return WorkerCredentials(secret, self.worker_nats_url or self.nats_url)
+
+    @property
     def process(self) -> ProcessSettings:
         """What the process backend needs to know."""
         return ProcessSettings(
             directory=self.directory,
-            nats_url=self.worker_nats_url or self.nats_url,
+            credentials=self.credentials,
             output_bytes=self.output_bytes,
             keep_runs=self.keep_runs,
             keep_for=timedelta(days=self.keep_days),
