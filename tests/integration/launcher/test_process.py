@@ -225,7 +225,8 @@ async def test_a_worker_reads_nothing_and_starts_where_its_code_is(make, order, 
     end = await backend.end_of(RUN)
     lines = end.output.splitlines()
     assert lines[:2] == [str(tmp_path / "code"), "read"]
-    assert "DAGWIRE_WORKER_NATS_URL=nats://w@h" in lines
+    for variable, value in WorkerCredentials(SECRET, "nats://h").environment(RUN).items():
+        assert f"{variable}={value}" in lines
     assert f"DAGWIRE_WORKER_SPOOL_DIRECTORY={tmp_path}/runs/{RUN}/spool" in lines
 
 
