@@ -114,7 +114,7 @@ async def test_a_config_that_does_not_fit_fails_its_run(bus, worker):
 async def test_a_launch_file_that_is_none_is_named_in_one_line(tmp_path):
     process = WorkerProcess(location(tmp_path / "code"), b"no json", tmp_path / "run", nats_url="nats://127.0.0.1:1")
     assert await process.ended() == 2
-    assert "holds no message about a run" in process.text()
+    assert "the launch message is no message about a run" in process.text()
     assert "Traceback" not in process.text()
 
 

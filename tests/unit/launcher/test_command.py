@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from dagwire_launcher.command import command_line, environment
+from dagwire_launcher.command import command_line, container_command, environment
 from dagwire_shared.records import CodePointer
 
 LAUNCH = Path("/runs/1/launch.json")
@@ -21,6 +21,11 @@ def test_a_module_and_a_package_are_named_as_such():
     assert command_line(module, LAUNCH)[6:] == ["-m", "team.repo", "-d", "/code"]
     package = CodePointer(package_name="team", working_directory="/code", executable="python")
     assert command_line(package, LAUNCH)[6:] == ["--package-name", "team", "-d", "/code"]
+
+
+def test_a_worker_in_a_container_is_given_no_launch_file():
+    pointer = CodePointer(python_file="repo.py", working_directory="/app", executable="python")
+    assert container_command(pointer) == ["python", "-P", "-m", "dagwire.worker", "-f", "repo.py", "-d", "/app"]
 
 
 def test_a_worker_inherits_no_settings_of_the_services_but_its_own():

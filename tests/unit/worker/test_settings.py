@@ -45,7 +45,11 @@ def test_the_command_line_points_to_the_code():
     assert found.pointer.working_directory == "/code"
 
 
-@pytest.mark.parametrize("arguments", [[], ["--launch", "l"], ["--launch", "l", "-f", "a", "-m", "b"], ["-f", "a"]])
+def test_without_a_launch_file_the_message_is_in_the_environment():
+    assert read_arguments(["-f", "repo.py"]).launch_file is None
+
+
+@pytest.mark.parametrize("arguments", [[], ["--launch", "l"], ["--launch", "l", "-f", "a", "-m", "b"]])
 def test_a_wrong_command_line_ends_with_code_2(arguments, capsys):
     with pytest.raises(SystemExit) as caught:
         read_arguments(arguments)
@@ -53,18 +57,12 @@ def test_a_wrong_command_line_ends_with_code_2(arguments, capsys):
     assert "usage" in capsys.readouterr().err
 
 
-def test_a_launch_file_holds_the_order_and_the_trace(tmp_path):
-    file = tmp_path / "launch.json"
-    file.write_bytes(launch_body(a_request("k"), traceparent="00-a-b-01"))
-    launch = read_launch(file)
+def test_a_launch_message_holds_the_order_and_the_trace():
+    launch = read_launch(launch_body(a_request("k"), traceparent="00-a-b-01"))
     assert launch.order.run_id == run_id_for("k")
     assert launch.traceparent == "00-a-b-01"
 
 
-def test_what_is_no_launch_file_is_said_to_be_none(tmp_path):
-    file = tmp_path / "launch.json"
-    with pytest.raises(MalformedMessageError, match="cannot be read"):
-        read_launch(file)
-    file.write_bytes(request_message(a_request("k")).body)
+def test_what_is_no_launch_message_is_said_to_be_none():
     with pytest.raises(MalformedMessageError, match=r"not a dagwire\.command\.launch_run"):
-        read_launch(file)
+        read_launch(request_message(a_request("k")).body)

@@ -30,6 +30,7 @@ from dagwire_shared.logs import TextFormatter  # noqa: E402
 
 from dagwire.worker.claim import Claim, claim  # noqa: E402
 from dagwire.worker.codes import EXIT_USAGE  # noqa: E402
+from dagwire.worker.launch import launch_message  # noqa: E402
 from dagwire.worker.link import Link, connected  # noqa: E402
 from dagwire.worker.settings import Settings, load_settings  # noqa: E402
 
@@ -45,7 +46,8 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda number, _frame: early.append(number))
     try:
         settings = load_settings(os.environ)
-        run_id, traceparent = _read_envelope(sys.argv[1:])
+        message = launch_message(_launch_file(sys.argv[1:]), os.environ)
+        run_id, traceparent = _read_envelope(message)
     except DagwireError as error:
         print(f"dagwire.worker: {error}", file=sys.stderr)  # noqa: T201 -- there is no log before settings
         return EXIT_USAGE
@@ -62,26 +64,25 @@ def main() -> int:
 
     gc.freeze()
     gc.enable()
-    run = Run(run_id, read_arguments(sys.argv[1:]), settings, traceparent=traceparent)
+    run = Run(run_id, message, read_arguments(sys.argv[1:]), settings, traceparent=traceparent)
     return run.main(link, asked_to_end=bool(early))
 
 
-def _read_envelope(arguments: Sequence[str]) -> tuple[RunId, str | None]:
-    """Return the run and the trace that the launch file names; the rest of it is read later.
+def _launch_file(arguments: Sequence[str]) -> Path | None:
+    return next((Path(after) for word, after in pairwise(arguments) if word == "--launch"), None)
+
+
+def _read_envelope(message: bytes) -> tuple[RunId, str | None]:
+    """Return the run and the trace that the launch message names; the rest of it is read later.
 
     Raises:
-        MalformedMessageError: there is no such file, or it holds no message about a run.
+        MalformedMessageError: it is no message about a run.
     """
-    file = next((after for word, after in pairwise(arguments) if word == "--launch"), None)
-    if file is None:
-        raise MalformedMessageError("name the launch file: --launch FILE; --help lists all options")
     try:
-        envelope = json.loads(Path(file).read_bytes())
+        envelope = json.loads(message)
         return check_run_id(envelope["subject"]), envelope.get("traceparent")
-    except OSError as error:
-        raise MalformedMessageError(f"launch file {file} cannot be read: {error.strerror}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise MalformedMessageError(f"launch file {file} holds no message about a run: {error}") from error
+        raise MalformedMessageError(f"the launch message is no message about a run: {error}") from error
 
 
 def _start(settings: Settings, run_id: RunId, traceparent: str | None) -> Link:

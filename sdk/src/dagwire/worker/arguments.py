@@ -1,4 +1,4 @@
-"""The run worker's command line, and the launch file that it names. Reads; decides nothing."""
+"""The run worker's command line, and what its launch message holds. Reads; decides nothing."""
 
 import argparse
 import sys
@@ -11,19 +11,24 @@ from dagwire_shared.envelope import decode
 from dagwire_shared.errors import MalformedMessageError
 from dagwire_shared.records import CodePointer
 
+from dagwire.worker.launch import VARIABLE
+
 
 @dataclass(frozen=True, slots=True)
 class Arguments:
     """What the command line says."""
 
-    launch_file: Path
+    launch_file: Path | None
+    """None: the message is in the environment."""
     pointer: CodePointer
 
 
 def read_arguments(arguments: Sequence[str]) -> Arguments:
     """Read the command line; a wrong one ends the process with exit code 2."""
     parser = argparse.ArgumentParser(prog="python -m dagwire.worker", description="Run one job.", allow_abbrev=False)
-    parser.add_argument("--launch", required=True, type=Path, metavar="FILE", help="the LaunchRun message")
+    parser.add_argument(
+        "--launch", type=Path, metavar="FILE", help=f"the LaunchRun message; default: the environment's {VARIABLE}"
+    )
     code = parser.add_mutually_exclusive_group(required=True)
     code.add_argument("-f", "--python-file", metavar="FILE", help="the code, as a file")
     code.add_argument("-m", "--module-name", metavar="NAME", help="the code, as a module")
@@ -44,23 +49,20 @@ def read_arguments(arguments: Sequence[str]) -> Arguments:
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """What the launch file holds."""
+    """What the launch message holds."""
 
     order: LaunchRun
     traceparent: str | None
 
 
-def read_launch(file: Path) -> Launch:
-    """Read a launch file.
+def read_launch(message: bytes) -> Launch:
+    """Read a launch message.
 
     Raises:
-        MalformedMessageError: it does not hold a ``LaunchRun`` message.
+        MalformedMessageError: it is no ``LaunchRun`` message.
     """
-    try:
-        envelope = decode(file.read_bytes())
-    except OSError as error:
-        raise MalformedMessageError(f"launch file {file} cannot be read: {error.strerror}") from error
+    envelope = decode(message)
     command = envelope.command
     if not isinstance(command, LaunchRun):
-        raise MalformedMessageError(f"launch file {file} holds a {envelope.type}, not a {LaunchRun.TYPE}")
+        raise MalformedMessageError(f"the launch message is a {envelope.type}, not a {LaunchRun.TYPE}")
     return Launch(command, envelope.traceparent)

@@ -40,8 +40,11 @@ End = RunSucceeded | RunFailed | RunCanceled
 class Run:
     """One run in this process."""
 
-    def __init__(self, run_id: RunId, arguments: Arguments, settings: Settings, *, traceparent: str | None) -> None:
+    def __init__(
+        self, run_id: RunId, message: bytes, arguments: Arguments, settings: Settings, *, traceparent: str | None
+    ) -> None:
         self._run_id = run_id
+        self._message = message
         self._arguments = arguments
         self._settings = settings
         self._begun = time.monotonic()
@@ -91,7 +94,7 @@ class Run:
             self._cancellation.install()
             if asked_to_end:
                 self._cancellation.request("The run worker was told to end before it began.")
-            launch = read_launch(self._arguments.launch_file)
+            launch = read_launch(self._message)
             job = self._load(launch.order)
             # The claim was on its way while the code was imported.
             link.answered.acquire()

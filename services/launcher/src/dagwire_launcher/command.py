@@ -1,5 +1,7 @@
-"""Builds the command line and the environment of a run worker on this machine. No I/O."""
+"""Builds the command line and the environment of a run worker. No I/O."""
 
+import base64
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
@@ -8,14 +10,33 @@ from dagwire_shared.records import CodePointer
 
 _OURS: Final = "DAGWIRE_"
 _WORKERS: Final = "DAGWIRE_WORKER_"
+_LAUNCH: Final = f"{_WORKERS}LAUNCH"
+
+_WORKER: Final = ("-P", "-m", "dagwire.worker")
+"""``-P``: a file of the user's that is named like a module of the library cannot shadow it while the worker starts."""
+
+_LARGEST_VARIABLE: Final = 96 * 1024
+"""In bytes. Linux takes 128 KiB for one variable with its name."""
 
 
 def command_line(pointer: CodePointer, launch_file: Path) -> list[str]:
-    """Return the command that starts a run worker with the location's own Python.
+    """Return the command that starts a run worker of this machine with the location's own Python."""
+    return [pointer.executable, *_WORKER, "--launch", str(launch_file), *_pointer(pointer)]
 
-    ``-P``: a file of the user's that is named like a module of the library cannot shadow it while the worker starts.
+
+def container_command(pointer: CodePointer) -> list[str]:
+    """Return the command of a run worker in a container, which finds its launch message in its environment."""
+    return [pointer.executable, *_WORKER, *_pointer(pointer)]
+
+
+def launch_environment(message: bytes) -> dict[str, str]:
+    """Return the environment variables that hold a launch message: base64 of zlib, as many as are needed.
+
+    A request has 256 KiB at most (``admission.LARGEST_REQUEST``), so all of them fit a process's arguments.
     """
-    return [pointer.executable, "-P", "-m", "dagwire.worker", "--launch", str(launch_file), *_pointer(pointer)]
+    text = base64.b64encode(zlib.compress(message)).decode("ascii")
+    parts = (text[start : start + _LARGEST_VARIABLE] for start in range(0, len(text), _LARGEST_VARIABLE))
+    return {f"{_LAUNCH}_{number}" if number else _LAUNCH: part for number, part in enumerate(parts)}
 
 
 def _pointer(pointer: CodePointer) -> Iterator[str]:
@@ -31,7 +52,7 @@ def _pointer(pointer: CodePointer) -> Iterator[str]:
 
 
 def environment(inherited: Mapping[str, str], *, credential: Mapping[str, str], directory: Path) -> dict[str, str]:
-    """Return a worker's environment: the launcher's, without the settings and credentials of the services.
+    """Return the environment of a worker of this machine: the launcher's, without what is the services' own.
 
     Args:
         inherited: the launcher's own environment.
