@@ -53,6 +53,9 @@ EVENTS: list[events.Event] = [
     events.RunLost(
         cause=events.FailureCause.WORKER_LOST, message="killed by signal 9", error=ERROR, output="last words\n"
     ),
+    events.WorkerDelayed(
+        cause=events.FailureCause.IMAGE_UNAVAILABLE, message="Image example/weather:1.2.0 cannot be pulled: not found."
+    ),
     events.RunStarted(worker="c0ffee", host="laptop", pid=4711),
     events.RunPlanned(
         executor="in_process",

@@ -22,6 +22,7 @@ _COMMANDS: Final[tuple[type[Command], ...]] = (RequestRun, CancelRun, LaunchRun)
 
 _KIND_WRITERS: Final = {
     Kind.LAUNCH: ("a run", "the launcher", "what happens to a run outside its worker"),
+    Kind.WORKER: ("a run", "the launcher", "what the platform does to its worker"),
     Kind.RUN: ("a run", "the run worker", "the run as a whole"),
     Kind.STEP: ("a run", "the run worker", "its steps"),
     Kind.DATA: ("a run", "the run worker", "what its steps read and make"),

@@ -1,7 +1,7 @@
 """Subjects: where each message goes. Built only from checked identifiers; no I/O.
 
-One subject of ``DAGWIRE_EVENTS`` has one writer: the launcher writes ``launch``, the run worker ``run``,
-``step``, ``data``, ``log`` and ``engine``, the scheduler ``tick``. A writer that lost an acknowledgement can
+One subject of ``DAGWIRE_EVENTS`` has one writer: the launcher writes ``launch`` and ``worker``, the run worker
+``run``, ``step``, ``data``, ``log`` and ``engine``, the scheduler ``tick``. A writer that lost an acknowledgement can
 therefore tell from the subject's last message what was accepted (ADR 0003).
 """
 
@@ -29,6 +29,7 @@ class Kind(StrEnum):
     """The family of an event: the last token of its subject."""
 
     LAUNCH = "launch"
+    WORKER = "worker"
     RUN = "run"
     STEP = "step"
     DATA = "data"

@@ -32,7 +32,7 @@ def level_of(event: Mapping[str, Any]) -> str:
     kind: str = event["type"]
     if kind in {"dagwire.run.failed", "dagwire.run.lost", "dagwire.step.failed", "dagwire.tick.failed"}:
         return "ERROR"
-    if kind in {"dagwire.run.canceled", "dagwire.run.dropped", "dagwire.run.canceling"}:
+    if kind in {"dagwire.run.canceled", "dagwire.run.dropped", "dagwire.run.canceling", "dagwire.worker.delayed"}:
         return "WARNING"
     data: Data = event.get("data") or {}
     if kind == "dagwire.data.expectation_checked" and not data.get("success"):
@@ -107,6 +107,7 @@ _LINES: Final[Mapping[str, Callable[[Data], str]]] = {
     "dagwire.run.canceling": lambda data: f"cancel asked for by {_by(data)}",
     "dagwire.run.dropped": _dropped,
     "dagwire.run.lost": lambda data: f"run failed: {data['message']}",
+    "dagwire.worker.delayed": lambda data: f"worker delayed: {data['message']}",
     "dagwire.run.started": lambda data: f"run started on {data['host']}, process {data['pid']}",
     "dagwire.run.planned": _planned,
     "dagwire.run.succeeded": lambda data: f"run succeeded in {duration(data['seconds'])}",

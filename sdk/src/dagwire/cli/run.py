@@ -19,7 +19,7 @@ from dagwire.cli.times import clock, duration, parse, relative
 from dagwire.cli.waiting import wait_for
 
 _STATUSES: Final = ("QUEUED", "STARTING", "STARTED", "CANCELING", "SUCCESS", "FAILURE", "CANCELED")
-_KINDS: Final = ("launch", "run", "step", "data", "log", "engine")
+_KINDS: Final = ("launch", "worker", "run", "step", "data", "log", "engine")
 _LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _RECENT: Final = 200
 """Among so many of the newest runs the beginning of an id is looked up."""

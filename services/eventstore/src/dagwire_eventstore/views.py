@@ -36,6 +36,7 @@ from dagwire_shared.events import (
     TickFailed,
     TickRequested,
     TickSkipped,
+    WorkerDelayed,
 )
 from pydantic_core import from_json, to_json
 
@@ -117,7 +118,9 @@ class Views:
             case AssetMaterialized():
                 asset = tuple(event.asset_key)
                 self.assets[asset] = apply_asset(self.assets.get(asset), fact, event)
-            case InputLoaded() | OutputProduced() | ExpectationChecked() | LogWritten() | EngineNoted():
+            case (
+                InputLoaded() | OutputProduced() | ExpectationChecked() | LogWritten() | EngineNoted() | WorkerDelayed()
+            ):
                 pass  # read from ``events`` itself
             case ScheduleSwitched():
                 pass  # the state bucket says how a schedule is switched

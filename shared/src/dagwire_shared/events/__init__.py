@@ -23,6 +23,7 @@ from dagwire_shared.events.values import (
     PlannedStep,
     RequestedBy,
 )
+from dagwire_shared.events.worker import WorkerDelayed
 
 Event = (
     RunQueued
@@ -30,6 +31,7 @@ Event = (
     | RunCanceling
     | RunDropped
     | RunLost
+    | WorkerDelayed
     | RunStarted
     | RunPlanned
     | RunSucceeded
@@ -89,4 +91,5 @@ __all__ = [
     "TickFailed",
     "TickRequested",
     "TickSkipped",
+    "WorkerDelayed",
 ]

@@ -739,7 +739,7 @@ export interface components {
          * @description Why a run failed: one class per run, whatever killed it.
          * @enum {string}
          */
-        FailureCause: "step_failed" | "run_error" | "code_location_unknown" | "launch_refused" | "start_timeout" | "worker_lost";
+        FailureCause: "step_failed" | "run_error" | "code_location_unknown" | "launch_refused" | "start_timeout" | "worker_lost" | "out_of_memory" | "evicted" | "preempted" | "node_lost" | "image_unavailable" | "container_config" | "unschedulable" | "quota_exceeded" | "worker_deleted" | "deadline_exceeded";
         /**
          * FeedEvent
          * @description An event and its place in the stream.
@@ -902,9 +902,9 @@ export interface components {
          * @description The family of an event: the last token of its subject.
          * @enum {string}
          */
-        Kind: "launch" | "run" | "step" | "data" | "log" | "engine" | "tick";
+        Kind: "launch" | "worker" | "run" | "step" | "data" | "log" | "engine" | "tick";
         /** @description An event of a type that this version knows. Others are carried too: see Envelope. */
-        KnownEvent: components["schemas"]["RunQueuedEvent"] | components["schemas"]["RunLaunchedEvent"] | components["schemas"]["RunCancelingEvent"] | components["schemas"]["RunDroppedEvent"] | components["schemas"]["RunLostEvent"] | components["schemas"]["RunStartedEvent"] | components["schemas"]["RunPlannedEvent"] | components["schemas"]["RunSucceededEvent"] | components["schemas"]["RunFailedEvent"] | components["schemas"]["RunCanceledEvent"] | components["schemas"]["StepStartedEvent"] | components["schemas"]["StepSucceededEvent"] | components["schemas"]["StepFailedEvent"] | components["schemas"]["StepSkippedEvent"] | components["schemas"]["InputLoadedEvent"] | components["schemas"]["OutputProducedEvent"] | components["schemas"]["AssetMaterializedEvent"] | components["schemas"]["ExpectationCheckedEvent"] | components["schemas"]["LogWrittenEvent"] | components["schemas"]["EngineNotedEvent"] | components["schemas"]["TickRequestedEvent"] | components["schemas"]["TickSkippedEvent"] | components["schemas"]["TickFailedEvent"] | components["schemas"]["ScheduleSwitchedEvent"];
+        KnownEvent: components["schemas"]["RunQueuedEvent"] | components["schemas"]["RunLaunchedEvent"] | components["schemas"]["RunCancelingEvent"] | components["schemas"]["RunDroppedEvent"] | components["schemas"]["RunLostEvent"] | components["schemas"]["WorkerDelayedEvent"] | components["schemas"]["RunStartedEvent"] | components["schemas"]["RunPlannedEvent"] | components["schemas"]["RunSucceededEvent"] | components["schemas"]["RunFailedEvent"] | components["schemas"]["RunCanceledEvent"] | components["schemas"]["StepStartedEvent"] | components["schemas"]["StepSucceededEvent"] | components["schemas"]["StepFailedEvent"] | components["schemas"]["StepSkippedEvent"] | components["schemas"]["InputLoadedEvent"] | components["schemas"]["OutputProducedEvent"] | components["schemas"]["AssetMaterializedEvent"] | components["schemas"]["ExpectationCheckedEvent"] | components["schemas"]["LogWrittenEvent"] | components["schemas"]["EngineNotedEvent"] | components["schemas"]["TickRequestedEvent"] | components["schemas"]["TickSkippedEvent"] | components["schemas"]["TickFailedEvent"] | components["schemas"]["ScheduleSwitchedEvent"];
         /**
          * Launched
          * @description The stream holds the request: the run will exist.
@@ -2641,6 +2641,63 @@ export interface components {
             run_config: {
                 [key: string]: unknown;
             };
+        };
+        /**
+         * WorkerDelayed
+         * @description The run's worker does not come to run for now; it may yet, and is waited for. Said again when the cause changes.
+         *
+         *     If nothing changes until the start timeout, the run is lost with this cause.
+         */
+        WorkerDelayed: {
+            /** @description What it would fail of, were it not waited for. */
+            cause: components["schemas"]["FailureCause"];
+            /**
+             * Message
+             * @description What it waits for and what to do, for people, with the platform's own words.
+             */
+            message: string;
+        };
+        /**
+         * WorkerDelayedEvent
+         * @description The run's worker does not come to run for now; it may yet, and is waited for. Said again when the cause changes.
+         *
+         *     If nothing changes until the start timeout, the run is lost with this cause.
+         */
+        WorkerDelayedEvent: {
+            data: components["schemas"]["WorkerDelayed"];
+            /**
+             * Datacontenttype
+             * @default application/json
+             */
+            datacontenttype: string;
+            /** Id */
+            id: string;
+            /** Source */
+            source: string;
+            /**
+             * Specversion
+             * @default 1.0
+             */
+            specversion: string;
+            /** Subject */
+            subject: string;
+            /**
+             * Time
+             * Format: date-time
+             */
+            time: string;
+            /**
+             * Traceparent
+             * @default null
+             */
+            traceparent: string | null;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "dagwire.worker.delayed";
+        } & {
+            [key: string]: unknown;
         };
     };
     responses: never;

@@ -37,6 +37,7 @@ const TABLE: Table = {
     text: data.forced ? "the worker did not stop in time and was ended" : "before a worker took it",
   }),
   "dagwire.run.lost": ({ data }) => ({ label: "Lost", text: data.message, level: "ERROR" }),
+  "dagwire.worker.delayed": ({ data }) => ({ label: "Worker delayed", text: data.message, level: "WARNING" }),
   "dagwire.step.started": ({ data }) => ({ label: "Step started", text: `process ${data.pid}` }),
   "dagwire.step.succeeded": ({ data }) => ({ label: "Step succeeded", text: `in ${seconds(data.seconds)}` }),
   "dagwire.step.failed": ({ data }) => ({ label: "Step failed", text: brief(data.error), level: "ERROR" }),

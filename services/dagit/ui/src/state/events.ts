@@ -47,6 +47,7 @@ const TYPES: Record<EventType, true> = {
   "dagwire.tick.failed": true,
   "dagwire.tick.requested": true,
   "dagwire.tick.skipped": true,
+  "dagwire.worker.delayed": true,
 };
 
 /** Returns the event with its payload typed, or null for a type that this version does not know. */

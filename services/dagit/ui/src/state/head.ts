@@ -11,6 +11,8 @@ export interface Head extends Partial<Run> {
   error?: ErrorInfo | null;
   /** The last lines of a worker that was lost. */
   output?: string;
+  /** Why its worker does not come to run, as long as it has not. */
+  delay?: string;
   seconds?: number;
 }
 
@@ -31,6 +33,8 @@ export function ended(status: RunStatus | undefined): boolean {
 
 /** Returns the run after one more event. The first terminal event wins; nothing goes backwards. */
 export function applyHead(head: Head, event: Envelope): Head {
+  const understood = known(event);
+  if (understood?.type === "dagwire.worker.delayed") return { ...head, delay: understood.data.message };
   const change = changeOf(event);
   return change === null ? head : merge(head, change);
 }

@@ -43,6 +43,14 @@ test("the first terminal event wins, and nothing opens a run again", () => {
   expect(state.head.ended_at).toBe(new Date(START + 2000).toISOString());
 });
 
+test("why a worker does not run is told with the latest word", () => {
+  const feed = feedOf();
+  const delayed = (message: string) => feed.known("dagwire.worker.delayed", { cause: "unschedulable", message });
+  const state = applyAll(begin, [feed.queued(), feed.launched(), delayed("no CPU"), delayed("no GPU")]);
+  expect(state.head).toMatchObject({ status: "STARTING", delay: "no GPU" });
+  expect(applyAll(begin, [delayed("no GPU"), feed.queued()]).head).toMatchObject({ status: "QUEUED", delay: "no GPU" });
+});
+
 test("a lost run shows its cause and what its worker wrote last", () => {
   const state = applyAll(begin, [feedOf().lost("out of memory")]);
   expect(state.head).toMatchObject({ cause: "worker_lost", output: "Killed" });

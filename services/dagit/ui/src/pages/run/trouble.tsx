@@ -12,6 +12,16 @@ const CAUSES: Record<string, string> = {
   launch_refused: "No worker could be created.",
   start_timeout: "A worker was created but did not start in time.",
   worker_lost: "The worker ended without a word.",
+  out_of_memory: "The worker ran out of memory.",
+  evicted: "The worker was evicted from its machine.",
+  preempted: "The worker had to make room for something more important.",
+  node_lost: "The worker's machine is gone.",
+  image_unavailable: "The worker's image could not be pulled.",
+  container_config: "The worker's container could not be made as configured.",
+  unschedulable: "No machine has room for the worker.",
+  quota_exceeded: "A quota leaves no room for the worker.",
+  worker_deleted: "Somebody deleted the worker.",
+  deadline_exceeded: "The worker ran for longer than its deadline.",
 };
 
 const SHOWN = 3;
@@ -23,7 +33,16 @@ interface Props {
 }
 
 export function Trouble({ head, steps, onStep }: Props) {
-  const { status, cause, message, error, output } = head;
+  const { status, cause, message, error, output, delay } = head;
+  if ((status === "QUEUED" || status === "STARTING") && delay) {
+    return (
+      <div className="run-trouble">
+        <Notice tone="amber">
+          <strong>Its worker does not run yet.</strong> {delay}
+        </Notice>
+      </div>
+    );
+  }
   if (status === "CANCELED" && message) {
     return (
       <div className="run-trouble">
