@@ -88,6 +88,32 @@ test-browser: install ui ## Click through Dagit in a real Chromium (needs the co
 test-kube: install ## Test on the cluster of $KUBECONFIG, into which the images of `make images` were loaded.
 	$(RUN) pytest -q tests/kube --timeout 600 $(PYTEST)
 
+# ---- images ------------------------------------------------------------------------------------------------
+
+TAG ?= $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml | head -1)
+# What stands before the names, with its slash at the end: REGISTRY=registry.example.com/team/
+REGISTRY ?=
+# PUSH=1 sends the images to the registry; PLATFORM=linux/amd64,linux/arm64 then builds for several machines.
+PUSH ?=
+PLATFORM ?=
+# The network that the build reaches package indexes by: `host` where containers cannot.
+DAGWIRE_BUILD_NETWORK ?= default
+SOURCE ?= $(shell git config --get remote.origin.url 2>/dev/null | sed -nE 's#^https://([^@/]*@)?#https://#p')
+REVISION ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)$(shell git diff --quiet HEAD 2>/dev/null || echo -dirty)
+BUILD = SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct 2>/dev/null || echo 0) docker buildx build --quiet \
+  --file deploy/docker/Dockerfile --network $(DAGWIRE_BUILD_NETWORK) $(if $(PLATFORM),--platform $(PLATFORM)) \
+  --build-arg VERSION=$(TAG) --build-arg REVISION=$(REVISION) --build-arg SOURCE=$(SOURCE)
+
+.PHONY: images sbom
+images: sbom ## Build the images of the services, of user code and of the example (needs docker with buildx).
+	@$(foreach image,services:dagwire user-code:user-code example-weather:example-weather, \
+	  name=$(REGISTRY)dagwire/$(word 2,$(subst :, ,$(image))):$(TAG) && \
+	  $(BUILD) --target $(word 1,$(subst :, ,$(image))) --tag $$name $(if $(PUSH),--push,--load) . >/dev/null && \
+	  echo "$$name" && ) true
+
+sbom: ## Write what the images are made of to dist/sbom (CycloneDX).
+	@$(BUILD) --target sbom --output dist/sbom . >/dev/null && ls dist/sbom/*.json
+
 # ---- generate ----------------------------------------------------------------------------------------------
 
 .PHONY: protos docs fmt bench
