@@ -27,7 +27,13 @@ if TYPE_CHECKING:
         TypeCheckError,
     )
     from dagwire.execute.result import ExecuteInProcessResult
-    from dagwire.executor import ExecutorDefinition, in_process_executor, multiprocess_executor
+    from dagwire.executor import (
+        ExecutorDefinition,
+        in_process_executor,
+        k8s_job_executor,
+        kubernetes_executor,
+        multiprocess_executor,
+    )
     from dagwire.graph import GraphDefinition, graph
     from dagwire.job import JobDefinition, job
     from dagwire.metadata import MetadataValue
@@ -99,6 +105,8 @@ __all__ = [
     "in_process_executor",
     "io_manager",
     "job",
+    "k8s_job_executor",
+    "kubernetes_executor",
     "mem_io_manager",
     "multiprocess_executor",
     "op",
@@ -158,6 +166,8 @@ _HOMES: Final = {
     "in_process_executor": "dagwire.executor",
     "io_manager": "dagwire.storage",
     "job": "dagwire.job",
+    "k8s_job_executor": "dagwire.executor",
+    "kubernetes_executor": "dagwire.executor",
     "mem_io_manager": "dagwire.storage",
     "multiprocess_executor": "dagwire.executor",
     "op": "dagwire.op",

@@ -23,11 +23,27 @@ class MultiprocessConfig(Config, defer_build=True):
         return self.max_concurrent or os.cpu_count() or 1
 
 
+class KubernetesConfig(Config, defer_build=True):
+    """What the Kubernetes executor can be told: ``{"execution": {"config": {"max_concurrent": 20}}}``."""
+
+    max_concurrent: int = Field(default=0, ge=0)
+    """How many steps run at once; 0: as many as are ready."""
+    step_k8s_config: dict[str, Any] = Field(default_factory=dict)
+    """Run-pod config of every step's pod, laid over that of the run; an op's own tag is laid over it."""
+    per_step_k8s_config: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Run-pod config by step key, laid over all else."""
+
+    @property
+    def limit(self) -> int | None:
+        """How many steps run at once; None: as many as are ready."""
+        return self.max_concurrent or None
+
+
 @dataclass(frozen=True)
 class ExecutorDefinition:
     """An executor by name, with its own defaults."""
 
-    name: Literal["in_process", "multiprocess"]
+    name: Literal["in_process", "multiprocess", "kubernetes"]
     config_type: type[Config] | None = None
     defaults: tuple[tuple[str, Any], ...] = ()
 
@@ -35,6 +51,11 @@ class ExecutorDefinition:
     def adapter(self) -> TypeAdapter[Any] | None:
         """What validates its config; None if it takes none."""
         return None if self.config_type is None else TypeAdapter(self.config_type)
+
+    @property
+    def isolates_steps(self) -> bool:
+        """Whether a step cannot see the memory of the others, so that outputs have to be kept outside of it."""
+        return self.name != "in_process"
 
     def configured(self, config: dict[str, Any]) -> "ExecutorDefinition":
         """Return it with other defaults: ``multiprocess_executor.configured({"max_concurrent": 2})``."""
@@ -48,3 +69,10 @@ in_process_executor: Final = ExecutorDefinition("in_process")
 
 multiprocess_executor: Final = ExecutorDefinition("multiprocess", MultiprocessConfig)
 """Each step runs in a process of its own, independent ones at once."""
+
+kubernetes_executor: Final = ExecutorDefinition("kubernetes", KubernetesConfig)
+"""Each step runs in a pod of its own, independent ones at once. Steps share their outputs through storage that all
+pods reach: a volume, or an IO manager of yours."""
+
+k8s_job_executor: Final = kubernetes_executor
+"""The name under which code that moves here knows it."""

@@ -195,13 +195,13 @@ class JobDefinition:
             raise InvalidConfigError(owner, faults)
 
     def _check_storage(self) -> None:
-        if self.executor_def.name != "multiprocess":
+        if not self.executor_def.isolates_steps:
             return
         for key in io_manager_keys(self.graph):
             if key in self.resource_defs and self.resource_defs[key] is mem_io_manager:
                 raise DefinitionError(
                     f"{self._owner}: resource {key!r} is mem_io_manager, but its executor runs each step in a process "
-                    "of its own, which cannot see the others' memory; use fs_io_manager or in_process_executor"
+                    "or pod of its own, which cannot see the others' memory; use fs_io_manager or in_process_executor"
                 )
 
 

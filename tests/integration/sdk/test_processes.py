@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 from dagwire.code import load
-from dagwire.execute import RunCancellation, RunInfo, execute_run, parallel
+from dagwire.execute import Elsewhere, RunCancellation, RunInfo, execute_run, parallel
 from dagwire_shared.events import (
     EngineNoted,
     LogWritten,
@@ -59,7 +59,7 @@ class Run:
             preset=preset,
             emit=self.emit,
             storage_directory=self.directory,
-            pointer=pointer,
+            elsewhere=Elsewhere(pointer),
         )
         return self
 
@@ -279,7 +279,7 @@ RUNNER = f"""
 import os, sys, uuid
 from pathlib import Path
 from dagwire.code import load
-from dagwire.execute import RunInfo, execute_run
+from dagwire.execute import Elsewhere, RunInfo, execute_run
 from dagwire_shared.events import LogWritten, StepStarted
 from dagwire_shared.records import CodePointer
 
@@ -291,7 +291,7 @@ def emit(event):
         os.write(1, f"pid {{event.pid}}\\n".encode())
 
 execute_run(job, run=RunInfo(str(uuid.uuid4()), job.name, repository="__repository__"), run_config={{}}, preset=None,
-            emit=emit, storage_directory=Path(sys.argv[2]), pointer=pointer)
+            emit=emit, storage_directory=Path(sys.argv[2]), elsewhere=Elsewhere(pointer))
 """
 
 

@@ -2,6 +2,6 @@
 
 from dagwire.context import RunInfo
 from dagwire.execute.cancellation import RunCancellation
-from dagwire.execute.run import execute_run
+from dagwire.execute.run import Elsewhere, execute_run
 
-__all__ = ["RunCancellation", "RunInfo", "execute_run"]
+__all__ = ["Elsewhere", "RunCancellation", "RunInfo", "execute_run"]

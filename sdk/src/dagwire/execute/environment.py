@@ -67,5 +67,5 @@ class Environment:
     @property
     def resources(self) -> dict[str, ResourceDefinition]:
         """The job's resources, the IO manager of its executor included."""
-        default = fs_io_manager if self.job.executor_def.name == "multiprocess" else mem_io_manager
+        default = fs_io_manager if self.job.executor_def.isolates_steps else mem_io_manager
         return {IO_MANAGER: default, **self.job.resource_defs}

@@ -7,56 +7,66 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Final
 
-from dagwire_shared.events import ErrorInfo, Event, OutputProduced, StepFailed, StepStarted, StepSucceeded
+from dagwire_shared.events import EngineNoted, Event, StepFailed, StepStarted
+from dagwire_shared.records import CodePointer
 
+from dagwire.config.model import AnyRunConfig, as_run_config
 from dagwire.errors import StepProcessError, error_info
-from dagwire.execute.environment import Emit
+from dagwire.execute.environment import Emit, Environment
 from dagwire.execute.messages import Assignment, Done, RunCall
+from dagwire.execute.parallel import Pace, run_in_parallel
 from dagwire.execute.progress import Outcome
+from dagwire.execute.stepworker import Settled, StepRecord
+from dagwire.executor import MultiprocessConfig
 
 _EXIT_SECONDS: Final = 5.0
 
 
-@dataclass
-class _Record:
-    """What a step's events have said so far."""
+@dataclass(frozen=True)
+class Origin:
+    """What a step process needs to come to the same environment: the code, and the config as it was given."""
 
-    key: str
-    started: bool = False
-    produced: set[str] = field(default_factory=set)
-    succeeded: bool = False
-    error: ErrorInfo | None = None
+    pointer: CodePointer
+    run_config: AnyRunConfig
+    preset: str | None
 
-    def note(self, event: Event) -> None:
-        match event:
-            case StepStarted():
-                self.started = True
-            case OutputProduced(output=name):
-                self.produced.add(name)
-            case StepSucceeded():
-                self.succeeded = True
-            case StepFailed(error=error):
-                self.error = error
-            case _:
-                pass
 
-    @property
-    def outcome(self) -> Outcome:
-        produced = frozenset(self.produced)
-        if self.succeeded:
-            return Outcome("succeeded", produced)
-        return Outcome("failed", produced, failed_by=self.key, error=self.error)
+def run_in_processes(environment: Environment, origin: Origin) -> dict[str, Outcome]:
+    """Execute every step that can run, each in a process, and return how each ended.
+
+    A process is used again, because starting one costs more than most steps
+    (``docs/adr/0007-multiprocess-start-method.md``).
+
+    Raises:
+        RunCancellation: the run is to stop; all its step processes have ended.
+    """
+    settings = environment.resolved.execution
+    if not isinstance(settings, MultiprocessConfig):  # pragma: no cover -- the executor's own config type
+        raise TypeError(f"the multiprocess executor cannot be told {settings!r}")
+    call = RunCall(
+        origin.pointer,
+        environment.run,
+        as_run_config(origin.run_config),
+        origin.preset,
+        environment.storage_directory,
+    )
+    fields = {"max_concurrent": settings.limit, "reuse_processes": settings.reuse_processes}
+    environment.emit(EngineNoted(message="steps run in processes of their own", fields=fields))
+
+    def hire(settled: Settled) -> StepProcess:
+        return StepProcess(call, environment.emit, settled)
+
+    return run_in_parallel(environment, hire, Pace(limit=settings.limit, reuse=settings.reuse_processes))
 
 
 class StepProcess:
-    """A process that executes steps of one run, one at a time."""
+    """A process that executes steps of one run: see ``stepworker.StepWorker``."""
 
-    def __init__(self, call: RunCall, emit: Emit, settled: Callable[["StepProcess", str, Outcome], None]) -> None:
+    def __init__(self, call: RunCall, emit: Emit, settled: Settled) -> None:
         """Start it.
 
         Args:
@@ -67,7 +77,7 @@ class StepProcess:
         self._emit = emit
         self._settled = settled
         self._lock = threading.Lock()
-        self._record: _Record | None = None
+        self._record: StepRecord | None = None
         self._over = False
         ours, theirs = socket.socketpair()
         with theirs:
@@ -90,14 +100,14 @@ class StepProcess:
         with self._lock:
             if self._over:
                 return False
-            self._record = _Record(assignment.step_key)
+            self._record = StepRecord(assignment.step_key)
         with contextlib.suppress(OSError):  # it died just now: the listener says so
             self._connection.send(assignment)
         return True
 
-    def signal(self, number: int) -> None:
-        """Send it a signal, if it is still there."""
-        self._process.send_signal(number)
+    def stop(self, *, force: bool) -> None:
+        """Send it SIGTERM, or SIGKILL, if it is still there."""
+        self._process.send_signal(signal.SIGKILL if force else signal.SIGTERM)
 
     def close(self) -> None:
         """Tell it that there is nothing more to do; it ends by itself."""
@@ -158,7 +168,7 @@ class StepProcess:
             record = self._record
         if record is None:
             return
-        if not record.succeeded and record.error is None:
+        if not record.told:
             error = StepProcessError(f"the process of step {record.key!r} {self._how_it_ended()}")
             if not record.started:
                 self._take(StepStarted(step_key=record.key, pid=self.pid))

@@ -2,7 +2,9 @@
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dagwire_shared.events import Event, FailureCause, RunCanceled, RunFailed, RunPlanned, RunSucceeded
 from dagwire_shared.records import CodePointer
@@ -16,10 +18,23 @@ from dagwire.execute.progress import Outcome
 from dagwire.execute.serial import run_serially
 from dagwire.execute.streams import captured_descriptors
 
+if TYPE_CHECKING:
+    from dagwire.execute.stepworker import Crew
+
 Ended = RunSucceeded | RunFailed | RunCanceled
 Engine = Callable[[Environment], Mapping[str, Outcome]]
 
 _NAMED_STEPS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """What an executor needs whose steps run outside of the run's own process."""
+
+    pointer: CodePointer | None = None
+    """Where the job's code is found, for step processes."""
+    pods: "Crew | None" = None
+    """Makes step workers that the launcher creates: pods."""
 
 
 def execute_run(
@@ -30,7 +45,7 @@ def execute_run(
     preset: str | None,
     emit: Emit,
     storage_directory: Path,
-    pointer: CodePointer | None,
+    elsewhere: Elsewhere,
 ) -> Ended:
     """Run a job in the calling thread, which is the main thread, and return how it ended.
 
@@ -41,20 +56,42 @@ def execute_run(
         preset: the preset to start from.
         emit: is told every event but the run's start and end; from any thread.
         storage_directory: where the file-system IO manager keeps outputs.
-        pointer: where the job's code is found, for executors whose steps run in other processes.
+        elsewhere: for executors whose steps run outside of this process.
     """
 
     def engine(environment: Environment) -> Mapping[str, Outcome]:
-        if job.executor_def.name == "in_process":
-            return run_serially(environment, captured_descriptors)
-        if pointer is None:
-            raise ExecutionError(f"job {job.name!r} runs its steps in other processes: its code must have a pointer")
-        # Imported where it is needed: a run in one process does not pay for it.
-        from dagwire.execute.parallel import Origin, run_in_processes  # noqa: PLC0415
-
-        return run_in_processes(environment, Origin(pointer, run_config, preset))
+        match job.executor_def.name:
+            case "in_process":
+                return run_serially(environment, captured_descriptors)
+            case "multiprocess":
+                return _in_processes(environment, elsewhere.pointer, run_config, preset)
+            case "kubernetes":
+                return _in_pods(environment, elsewhere.pods)
 
     return guarded(lambda: prepare(job, run, run_config, preset, emit, storage_directory), engine)
+
+
+# Imported where they are needed: a run in one process pays for none of this.
+
+
+def _in_processes(
+    environment: Environment, pointer: CodePointer | None, run_config: AnyRunConfig, preset: str | None
+) -> Mapping[str, Outcome]:
+    from dagwire.execute.processes import Origin, run_in_processes  # noqa: PLC0415
+
+    if pointer is None:
+        name = environment.job.name
+        raise ExecutionError(f"job {name!r} runs its steps in other processes: its code must have a pointer")
+    return run_in_processes(environment, Origin(pointer, run_config, preset))
+
+
+def _in_pods(environment: Environment, pods: "Crew | None") -> Mapping[str, Outcome]:
+    from dagwire.execute.pods import run_in_pods  # noqa: PLC0415
+
+    if pods is None:
+        name = environment.job.name
+        raise ExecutionError(f"job {name!r} runs each step in a pod of its own: only a run worker can ask for those")
+    return run_in_pods(environment, pods)
 
 
 def prepare(

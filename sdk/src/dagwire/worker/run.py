@@ -13,7 +13,7 @@ from dagwire_shared.events import Event, FailureCause, RunCanceled, RunFailed, R
 from dagwire_shared.ids import RunId
 
 from dagwire.code import describe_exception, load
-from dagwire.execute import RunCancellation, RunInfo, execute_run
+from dagwire.execute import Elsewhere, RunCancellation, RunInfo, execute_run
 from dagwire.job import JobDefinition
 from dagwire.repository import DEFAULT_REPOSITORY
 from dagwire.worker.arguments import Arguments, read_launch
@@ -132,7 +132,7 @@ class Run:
             preset=request.preset,
             emit=self.emit,
             storage_directory=self._settings.storage_directory,
-            pointer=self._arguments.pointer,
+            elsewhere=Elsewhere(self._arguments.pointer),
         )
 
     def emit(self, event: Event) -> None:
