@@ -54,7 +54,23 @@ EVENTS: list[events.Event] = [
         cause=events.FailureCause.WORKER_LOST, message="killed by signal 9", error=ERROR, output="last words\n"
     ),
     events.WorkerDelayed(
-        cause=events.FailureCause.IMAGE_UNAVAILABLE, message="Image example/weather:1.2.0 cannot be pulled: not found."
+        cause=events.FailureCause.IMAGE_UNAVAILABLE,
+        message="Image example/weather:1.2.0 cannot be pulled: not found.",
+        step_key="load",
+    ),
+    events.StepWorkerRequested(
+        step_key="load",
+        attempt=2,
+        container_config=[{"resources": {"limits": {"memory": "1Gi"}}}, {"nodeSelector": {"disk": "fast"}}],
+    ),
+    events.StepWorkerReleased(step_key="load", attempt=2),
+    events.StepWorkerEnded(
+        step_key="load",
+        attempt=2,
+        worker="dagwire-step-5f0c",
+        cause=events.FailureCause.OUT_OF_MEMORY,
+        message="The container used more than its memory limit of 1Gi.",
+        output="last words\n",
     ),
     events.RunStarted(worker="c0ffee", host="laptop", pid=4711),
     events.RunPlanned(
@@ -71,7 +87,7 @@ EVENTS: list[events.Event] = [
     events.RunCanceled(message="cancelled by ada", seconds=0.5),
     events.StepStarted(step_key="load", pid=4711),
     events.StepSucceeded(step_key="load", seconds=0.25),
-    events.StepFailed(step_key="load", error=ERROR, seconds=0.25),
+    events.StepFailed(step_key="load", error=ERROR, seconds=0.25, cause=events.FailureCause.OUT_OF_MEMORY),
     events.StepSkipped(step_key="stats.mean", reason="upstream step load failed"),
     events.InputLoaded(step_key="stats.mean", input="table", upstream=["load.result"]),
     events.OutputProduced(step_key="load", output="result", metadata=METADATA),

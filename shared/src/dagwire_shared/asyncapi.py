@@ -22,12 +22,13 @@ _COMMANDS: Final[tuple[type[Command], ...]] = (RequestRun, CancelRun, LaunchRun)
 
 _KIND_WRITERS: Final = {
     Kind.LAUNCH: ("a run", "the launcher", "what happens to a run outside its worker"),
-    Kind.WORKER: ("a run", "the launcher", "what the platform does to its worker"),
+    Kind.WORKER: ("a run", "the launcher", "what the platform does to its workers"),
     Kind.RUN: ("a run", "the run worker", "the run as a whole"),
     Kind.STEP: ("a run", "the run worker", "its steps"),
     Kind.DATA: ("a run", "the run worker", "what its steps read and make"),
     Kind.LOG: ("a run", "the run worker", "log lines, stdout and stderr"),
     Kind.ENGINE: ("a run", "the run worker", "the execution itself"),
+    Kind.ORDER: ("a run", "the run worker", "the step workers that it asks the launcher for"),
     Kind.TICK: ("a schedule", "the scheduler", "ticks and switches of a schedule"),
 }
 

@@ -1,8 +1,8 @@
 """Subjects: where each message goes. Built only from checked identifiers; no I/O.
 
 One subject of ``DAGWIRE_EVENTS`` has one writer: the launcher writes ``launch`` and ``worker``, the run worker
-``run``, ``step``, ``data``, ``log`` and ``engine``, the scheduler ``tick``. A writer that lost an acknowledgement can
-therefore tell from the subject's last message what was accepted (ADR 0003).
+``run``, ``step``, ``data``, ``log``, ``engine`` and ``order``, the scheduler ``tick``. A writer that lost an
+acknowledgement can therefore tell from the subject's last message what was accepted (ADR 0003).
 """
 
 import re
@@ -35,7 +35,19 @@ class Kind(StrEnum):
     DATA = "data"
     LOG = "log"
     ENGINE = "engine"
+    ORDER = "order"
     TICK = "tick"
+
+
+class StepTalk(StrEnum):
+    """What a run worker and its step workers talk about: the last token of the subject. Leaves no trace on the bus."""
+
+    HELLO = "hello"
+    """A step worker asks for its assignment."""
+    REPORT = "report"
+    """A step worker hands over events, and asks whether to go on."""
+    STOP = "stop"
+    """The run worker says that some step is to stop; who hears it asks at once."""
 
 
 def request_subject(key: str) -> str:
@@ -51,6 +63,11 @@ def queue_subject(run_id: RunId) -> str:
 def control_subject(run_id: RunId) -> str:
     """Return the subject of orders to one run."""
     return f"{ROOT}.control.{check_run_id(run_id)}"
+
+
+def step_subject(run_id: RunId, talk: StepTalk) -> str:
+    """Return the subject on which a run's step workers and its run worker talk; plain NATS, no stream."""
+    return f"{ROOT}.step.{check_run_id(run_id)}.{talk}"
 
 
 def event_subject(aggregate: str, kind: Kind) -> str:

@@ -35,6 +35,8 @@ def level_of(event: Mapping[str, Any]) -> str:
     if kind in {"dagwire.run.canceled", "dagwire.run.dropped", "dagwire.run.canceling", "dagwire.worker.delayed"}:
         return "WARNING"
     data: Data = event.get("data") or {}
+    if kind == "dagwire.step_worker.ended" and data.get("cause"):
+        return "ERROR"
     if kind == "dagwire.data.expectation_checked" and not data.get("success"):
         return "WARNING"
     return str(data.get("level", "INFO"))
@@ -101,6 +103,15 @@ def _dropped(data: Data) -> str:
     return f"run cancelled by {_by(data)}: {how}"
 
 
+def _again(data: Data) -> str:
+    attempt = data.get("attempt", 1)
+    return f" (attempt {attempt})" if attempt > 1 else ""
+
+
+def _worker_ended(data: Data) -> str:
+    return f"worker {data['worker']} ended" + (f": {data['message']}" if data.get("message") else "")
+
+
 _LINES: Final[Mapping[str, Callable[[Data], str]]] = {
     "dagwire.run.queued": lambda data: f"run of {data['job']} queued, asked for by {_by(data)}",
     "dagwire.run.launched": lambda data: f"worker {data['worker']} created ({data['backend']})",
@@ -108,6 +119,9 @@ _LINES: Final[Mapping[str, Callable[[Data], str]]] = {
     "dagwire.run.dropped": _dropped,
     "dagwire.run.lost": lambda data: f"run failed: {data['message']}",
     "dagwire.worker.delayed": lambda data: f"worker delayed: {data['message']}",
+    "dagwire.step_worker.requested": lambda data: "worker asked for" + _again(data),
+    "dagwire.step_worker.released": lambda data: "worker to be ended" + _again(data),
+    "dagwire.step_worker.ended": _worker_ended,
     "dagwire.run.started": lambda data: f"run started on {data['host']}, process {data['pid']}",
     "dagwire.run.planned": _planned,
     "dagwire.run.succeeded": lambda data: f"run succeeded in {duration(data['seconds'])}",

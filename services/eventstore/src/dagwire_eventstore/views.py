@@ -33,6 +33,9 @@ from dagwire_shared.events import (
     StepSkipped,
     StepStarted,
     StepSucceeded,
+    StepWorkerEnded,
+    StepWorkerReleased,
+    StepWorkerRequested,
     TickFailed,
     TickRequested,
     TickSkipped,
@@ -118,8 +121,8 @@ class Views:
             case AssetMaterialized():
                 asset = tuple(event.asset_key)
                 self.assets[asset] = apply_asset(self.assets.get(asset), fact, event)
-            case (
-                InputLoaded() | OutputProduced() | ExpectationChecked() | LogWritten() | EngineNoted() | WorkerDelayed()
+            case (InputLoaded() | OutputProduced() | ExpectationChecked() | LogWritten() | EngineNoted()) | (
+                WorkerDelayed() | StepWorkerRequested() | StepWorkerReleased() | StepWorkerEnded()
             ):
                 pass  # read from ``events`` itself
             case ScheduleSwitched():

@@ -11,6 +11,7 @@ from dagwire_shared.events.base import EventBase
 from dagwire_shared.events.data import AssetMaterialized, ExpectationChecked, InputLoaded, OutputProduced
 from dagwire_shared.events.launch import RunCanceling, RunDropped, RunLaunched, RunLost, RunQueued
 from dagwire_shared.events.log import EngineNoted, LogWritten
+from dagwire_shared.events.order import StepWorkerReleased, StepWorkerRequested
 from dagwire_shared.events.run import RunCanceled, RunFailed, RunPlanned, RunStarted, RunSucceeded
 from dagwire_shared.events.step import StepFailed, StepSkipped, StepStarted, StepSucceeded
 from dagwire_shared.events.tick import ScheduleSwitched, TickFailed, TickRequested, TickSkipped
@@ -23,7 +24,7 @@ from dagwire_shared.events.values import (
     PlannedStep,
     RequestedBy,
 )
-from dagwire_shared.events.worker import WorkerDelayed
+from dagwire_shared.events.worker import StepWorkerEnded, WorkerDelayed
 
 Event = (
     RunQueued
@@ -32,6 +33,9 @@ Event = (
     | RunDropped
     | RunLost
     | WorkerDelayed
+    | StepWorkerRequested
+    | StepWorkerReleased
+    | StepWorkerEnded
     | RunStarted
     | RunPlanned
     | RunSucceeded
@@ -88,6 +92,9 @@ __all__ = [
     "StepSkipped",
     "StepStarted",
     "StepSucceeded",
+    "StepWorkerEnded",
+    "StepWorkerReleased",
+    "StepWorkerRequested",
     "TickFailed",
     "TickRequested",
     "TickSkipped",

@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from dagwire_shared.events.base import EventBase
-from dagwire_shared.events.values import ErrorInfo
+from dagwire_shared.events.values import ErrorInfo, FailureCause
 from dagwire_shared.ids import StepKey
 from dagwire_shared.subjects import Kind
 
@@ -29,7 +29,7 @@ class StepSucceeded(EventBase):
 
 
 class StepFailed(EventBase):
-    """The step raised, in its op, its inputs or its outputs."""
+    """The step raised, in its op, its inputs or its outputs; or its worker is lost."""
 
     TYPE: ClassVar[str] = "dagwire.step.failed"
     KIND: ClassVar[Kind] = Kind.STEP
@@ -37,6 +37,8 @@ class StepFailed(EventBase):
     step_key: StepKey
     error: ErrorInfo
     seconds: float
+    cause: FailureCause | None = None
+    """What became of the worker that executed it; None: the step itself raised."""
 
 
 class StepSkipped(EventBase):

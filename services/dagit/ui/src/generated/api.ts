@@ -902,9 +902,9 @@ export interface components {
          * @description The family of an event: the last token of its subject.
          * @enum {string}
          */
-        Kind: "launch" | "worker" | "run" | "step" | "data" | "log" | "engine" | "tick";
+        Kind: "launch" | "worker" | "run" | "step" | "data" | "log" | "engine" | "order" | "tick";
         /** @description An event of a type that this version knows. Others are carried too: see Envelope. */
-        KnownEvent: components["schemas"]["RunQueuedEvent"] | components["schemas"]["RunLaunchedEvent"] | components["schemas"]["RunCancelingEvent"] | components["schemas"]["RunDroppedEvent"] | components["schemas"]["RunLostEvent"] | components["schemas"]["WorkerDelayedEvent"] | components["schemas"]["RunStartedEvent"] | components["schemas"]["RunPlannedEvent"] | components["schemas"]["RunSucceededEvent"] | components["schemas"]["RunFailedEvent"] | components["schemas"]["RunCanceledEvent"] | components["schemas"]["StepStartedEvent"] | components["schemas"]["StepSucceededEvent"] | components["schemas"]["StepFailedEvent"] | components["schemas"]["StepSkippedEvent"] | components["schemas"]["InputLoadedEvent"] | components["schemas"]["OutputProducedEvent"] | components["schemas"]["AssetMaterializedEvent"] | components["schemas"]["ExpectationCheckedEvent"] | components["schemas"]["LogWrittenEvent"] | components["schemas"]["EngineNotedEvent"] | components["schemas"]["TickRequestedEvent"] | components["schemas"]["TickSkippedEvent"] | components["schemas"]["TickFailedEvent"] | components["schemas"]["ScheduleSwitchedEvent"];
+        KnownEvent: components["schemas"]["RunQueuedEvent"] | components["schemas"]["RunLaunchedEvent"] | components["schemas"]["RunCancelingEvent"] | components["schemas"]["RunDroppedEvent"] | components["schemas"]["RunLostEvent"] | components["schemas"]["WorkerDelayedEvent"] | components["schemas"]["StepWorkerRequestedEvent"] | components["schemas"]["StepWorkerReleasedEvent"] | components["schemas"]["StepWorkerEndedEvent"] | components["schemas"]["RunStartedEvent"] | components["schemas"]["RunPlannedEvent"] | components["schemas"]["RunSucceededEvent"] | components["schemas"]["RunFailedEvent"] | components["schemas"]["RunCanceledEvent"] | components["schemas"]["StepStartedEvent"] | components["schemas"]["StepSucceededEvent"] | components["schemas"]["StepFailedEvent"] | components["schemas"]["StepSkippedEvent"] | components["schemas"]["InputLoadedEvent"] | components["schemas"]["OutputProducedEvent"] | components["schemas"]["AssetMaterializedEvent"] | components["schemas"]["ExpectationCheckedEvent"] | components["schemas"]["LogWrittenEvent"] | components["schemas"]["EngineNotedEvent"] | components["schemas"]["TickRequestedEvent"] | components["schemas"]["TickSkippedEvent"] | components["schemas"]["TickFailedEvent"] | components["schemas"]["ScheduleSwitchedEvent"];
         /**
          * Launched
          * @description The stream holds the request: the run will exist.
@@ -2196,9 +2196,14 @@ export interface components {
         };
         /**
          * StepFailed
-         * @description The step raised, in its op, its inputs or its outputs.
+         * @description The step raised, in its op, its inputs or its outputs; or its worker is lost.
          */
         StepFailed: {
+            /**
+             * @description What became of the worker that executed it; None: the step itself raised.
+             * @default null
+             */
+            cause: components["schemas"]["FailureCause"] | null;
             error: components["schemas"]["ErrorInfo"];
             /** Seconds */
             seconds: number;
@@ -2207,7 +2212,7 @@ export interface components {
         };
         /**
          * StepFailedEvent
-         * @description The step raised, in its op, its inputs or its outputs.
+         * @description The step raised, in its op, its inputs or its outputs; or its worker is lost.
          */
         StepFailedEvent: {
             data: components["schemas"]["StepFailed"];
@@ -2398,6 +2403,200 @@ export interface components {
              * @enum {string}
              */
             type: "dagwire.step.succeeded";
+        } & {
+            [key: string]: unknown;
+        };
+        /**
+         * StepWorkerEnded
+         * @description The worker of a step has ended, or could not be made. It decides nothing if the step had ended before.
+         */
+        StepWorkerEnded: {
+            /**
+             * Attempt
+             * @default 1
+             */
+            attempt: number;
+            /**
+             * @description What ended it; None: it ended by itself, without an error.
+             * @default null
+             */
+            cause: components["schemas"]["FailureCause"] | null;
+            /**
+             * Message
+             * @description How it ended and what to do, for people.
+             * @default
+             */
+            message: string;
+            /**
+             * Output
+             * @description The last lines that it wrote, if it did not end well and the backend has them.
+             * @default
+             */
+            output: string;
+            /** Step Key */
+            step_key: string;
+            /**
+             * Worker
+             * @description What the backend calls it: a process id, a Job's name.
+             */
+            worker: string;
+        };
+        /**
+         * StepWorkerEndedEvent
+         * @description The worker of a step has ended, or could not be made. It decides nothing if the step had ended before.
+         */
+        StepWorkerEndedEvent: {
+            data: components["schemas"]["StepWorkerEnded"];
+            /**
+             * Datacontenttype
+             * @default application/json
+             */
+            datacontenttype: string;
+            /** Id */
+            id: string;
+            /** Source */
+            source: string;
+            /**
+             * Specversion
+             * @default 1.0
+             */
+            specversion: string;
+            /** Subject */
+            subject: string;
+            /**
+             * Time
+             * Format: date-time
+             */
+            time: string;
+            /**
+             * Traceparent
+             * @default null
+             */
+            traceparent: string | null;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "dagwire.step_worker.ended";
+        } & {
+            [key: string]: unknown;
+        };
+        /**
+         * StepWorkerReleased
+         * @description The run wants the worker of a step no more: it is to be ended if it has not.
+         */
+        StepWorkerReleased: {
+            /**
+             * Attempt
+             * @default 1
+             */
+            attempt: number;
+            /** Step Key */
+            step_key: string;
+        };
+        /**
+         * StepWorkerReleasedEvent
+         * @description The run wants the worker of a step no more: it is to be ended if it has not.
+         */
+        StepWorkerReleasedEvent: {
+            data: components["schemas"]["StepWorkerReleased"];
+            /**
+             * Datacontenttype
+             * @default application/json
+             */
+            datacontenttype: string;
+            /** Id */
+            id: string;
+            /** Source */
+            source: string;
+            /**
+             * Specversion
+             * @default 1.0
+             */
+            specversion: string;
+            /** Subject */
+            subject: string;
+            /**
+             * Time
+             * Format: date-time
+             */
+            time: string;
+            /**
+             * Traceparent
+             * @default null
+             */
+            traceparent: string | null;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "dagwire.step_worker.released";
+        } & {
+            [key: string]: unknown;
+        };
+        /**
+         * StepWorkerRequested
+         * @description The run wants a worker for one of its steps.
+         *
+         *     Said again, it asks what became of that worker: the launcher makes no second one for the same attempt, and if it
+         *     has ended, says so again.
+         */
+        StepWorkerRequested: {
+            /**
+             * Attempt
+             * @default 1
+             */
+            attempt: number;
+            /**
+             * Container Config
+             * @description Run-pod config of this step, laid over that of its run one after the other.
+             */
+            container_config?: {
+                [key: string]: unknown;
+            }[];
+            /** Step Key */
+            step_key: string;
+        };
+        /**
+         * StepWorkerRequestedEvent
+         * @description The run wants a worker for one of its steps.
+         *
+         *     Said again, it asks what became of that worker: the launcher makes no second one for the same attempt, and if it
+         *     has ended, says so again.
+         */
+        StepWorkerRequestedEvent: {
+            data: components["schemas"]["StepWorkerRequested"];
+            /**
+             * Datacontenttype
+             * @default application/json
+             */
+            datacontenttype: string;
+            /** Id */
+            id: string;
+            /** Source */
+            source: string;
+            /**
+             * Specversion
+             * @default 1.0
+             */
+            specversion: string;
+            /** Subject */
+            subject: string;
+            /**
+             * Time
+             * Format: date-time
+             */
+            time: string;
+            /**
+             * Traceparent
+             * @default null
+             */
+            traceparent: string | null;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "dagwire.step_worker.requested";
         } & {
             [key: string]: unknown;
         };
@@ -2644,9 +2843,9 @@ export interface components {
         };
         /**
          * WorkerDelayed
-         * @description The run's worker does not come to run for now; it may yet, and is waited for. Said again when the cause changes.
+         * @description A worker does not come to run for now; it may yet, and is waited for. Said again when the cause changes.
          *
-         *     If nothing changes until the start timeout, the run is lost with this cause.
+         *     If nothing changes until the start timeout, the run is lost, or the step fails, with this cause.
          */
         WorkerDelayed: {
             /** @description What it would fail of, were it not waited for. */
@@ -2656,12 +2855,18 @@ export interface components {
              * @description What it waits for and what to do, for people, with the platform's own words.
              */
             message: string;
+            /**
+             * Step Key
+             * @description The step whose worker it is; None: it is the run's.
+             * @default null
+             */
+            step_key: string | null;
         };
         /**
          * WorkerDelayedEvent
-         * @description The run's worker does not come to run for now; it may yet, and is waited for. Said again when the cause changes.
+         * @description A worker does not come to run for now; it may yet, and is waited for. Said again when the cause changes.
          *
-         *     If nothing changes until the start timeout, the run is lost with this cause.
+         *     If nothing changes until the start timeout, the run is lost, or the step fails, with this cause.
          */
         WorkerDelayedEvent: {
             data: components["schemas"]["WorkerDelayed"];

@@ -18,6 +18,7 @@ interface Words {
 }
 type Table = { [T in EventType]: (event: Known<T>) => Words };
 
+const attempt = (number = 1) => (number > 1 ? `attempt ${number}` : "");
 const brief = (error: ErrorInfo) => `${error.type}: ${error.message}`;
 
 const TABLE: Table = {
@@ -38,6 +39,13 @@ const TABLE: Table = {
   }),
   "dagwire.run.lost": ({ data }) => ({ label: "Lost", text: data.message, level: "ERROR" }),
   "dagwire.worker.delayed": ({ data }) => ({ label: "Worker delayed", text: data.message, level: "WARNING" }),
+  "dagwire.step_worker.requested": ({ data }) => ({ label: "Worker requested", text: attempt(data.attempt) }),
+  "dagwire.step_worker.released": ({ data }) => ({ label: "Worker released", text: attempt(data.attempt) }),
+  "dagwire.step_worker.ended": ({ data }) => ({
+    label: "Worker ended",
+    text: data.worker + (data.message ? `: ${data.message}` : ""),
+    ...(data.cause ? { level: "ERROR" as const } : {}),
+  }),
   "dagwire.step.started": ({ data }) => ({ label: "Step started", text: `process ${data.pid}` }),
   "dagwire.step.succeeded": ({ data }) => ({ label: "Step succeeded", text: `in ${seconds(data.seconds)}` }),
   "dagwire.step.failed": ({ data }) => ({ label: "Step failed", text: brief(data.error), level: "ERROR" }),

@@ -34,7 +34,8 @@ export function ended(status: RunStatus | undefined): boolean {
 /** Returns the run after one more event. The first terminal event wins; nothing goes backwards. */
 export function applyHead(head: Head, event: Envelope): Head {
   const understood = known(event);
-  if (understood?.type === "dagwire.worker.delayed") return { ...head, delay: understood.data.message };
+  if (understood?.type === "dagwire.worker.delayed" && !understood.data.step_key)
+    return { ...head, delay: understood.data.message };
   const change = changeOf(event);
   return change === null ? head : merge(head, change);
 }

@@ -45,10 +45,12 @@ test("the first terminal event wins, and nothing opens a run again", () => {
 
 test("why a worker does not run is told with the latest word", () => {
   const feed = feedOf();
-  const delayed = (message: string) => feed.known("dagwire.worker.delayed", { cause: "unschedulable", message });
+  const delayed = (message: string, step_key: string | null = null) =>
+    feed.known("dagwire.worker.delayed", { cause: "unschedulable", message, step_key });
   const state = applyAll(begin, [feed.queued(), feed.launched(), delayed("no CPU"), delayed("no GPU")]);
   expect(state.head).toMatchObject({ status: "STARTING", delay: "no GPU" });
   expect(applyAll(begin, [delayed("no GPU"), feed.queued()]).head).toMatchObject({ status: "QUEUED", delay: "no GPU" });
+  expect(applyAll(begin, [feed.queued(), delayed("no GPU", "load")]).head.delay).toBeUndefined();
 });
 
 test("a lost run shows its cause and what its worker wrote last", () => {

@@ -48,6 +48,7 @@ export function feedOf(run = RUN) {
       known("dagwire.step.failed", {
         step_key,
         seconds: 1,
+        cause: null,
         error: { type: "ValueError", message: "no", stack: [], cause: null },
       }),
     log: (message: string, more: Partial<DataOf<"dagwire.log.written">> = {}) =>
