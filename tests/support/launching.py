@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from dagwire_launcher.backend import WorkerCode, WorkerOrder
 from dagwire_launcher.command import command_line
 from dagwire_shared.bus import Bus, Message
 from dagwire_shared.commands import CancelRun, LaunchRun, RequestRun
@@ -156,6 +157,11 @@ def launch_body(request: RequestRun, *, traceparent: str | None = None) -> bytes
     return encode(
         order, id=f"{run_id}:launch", source="/test", subject=run_id, time=datetime.now(UTC), traceparent=traceparent
     )
+
+
+def an_order(run_id: RunId, *, code: WorkerCode, message: bytes = b'{"a": 1}') -> WorkerOrder:
+    """What a worker is created from."""
+    return WorkerOrder(run_id=run_id, job="one_op", location="here", message=message, code=code)
 
 
 async def said(bus: Bus, run_id: RunId) -> list[Envelope]:

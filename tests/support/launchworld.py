@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from dagwire_launcher.backend import Worker, WorkerEnd, WorkerOrder
+from dagwire_launcher.backend import Worker, WorkerDelay, WorkerEnd, WorkerOrder
 from dagwire_launcher.endings import CLAIM_LOST, Limits
-from dagwire_launcher.errors import LaunchRefusedError
+from dagwire_launcher.errors import BackendUnavailableError, LaunchRefusedError
 from dagwire_launcher.service import Launcher, Policy
 from dagwire_shared.bus import Bus
 from dagwire_shared.envelope import Envelope, decode, event_message
@@ -99,6 +99,11 @@ class World:
         self.ends: dict[RunId, asyncio.Future[WorkerEnd]] = {}
         self.stops: list[tuple[RunId, bool]] = []
         self.refuse: str | None = None
+        """Why no worker can ever be created."""
+        self.away: str | None = None
+        """Why none can be created now."""
+        self.delays: list[WorkerDelay] = []
+        """What keeps workers from running, one after another."""
         self.play: Callable[[RunId], Awaitable[WorkerEnd]] = self.succeed
         """What a worker does."""
         self._tasks: set[asyncio.Task[None]] = set()
@@ -160,6 +165,7 @@ class WorldBackend:
     """A launcher's view of the world's workers."""
 
     name = "world"
+    trouble = None
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -169,6 +175,9 @@ class WorldBackend:
         yield
 
     async def create(self, order: WorkerOrder) -> Worker:
+        if self._world.away is not None:
+            self._world.asked[order.run_id] += 1
+            raise BackendUnavailableError(self._world.away)
         if self._world.refuse is not None:
             raise LaunchRefusedError(self._world.refuse)
         return self._world.create(order)
@@ -176,10 +185,16 @@ class WorldBackend:
     async def workers(self) -> Sequence[Worker]:
         return [one for run_id, one in self._world.workers.items() if run_id not in self._world.released]
 
-    async def end_of(self, run_id: RunId) -> WorkerEnd:
+    async def end_of(self, run_id: RunId, *, delayed: Callable[[WorkerDelay], None] | None = None) -> WorkerEnd:
         if run_id not in self._world.ends:
             return WorkerEnd(reason="there is none")
+        if delayed is not None:
+            for delay in self._world.delays:
+                delayed(delay)
         return await asyncio.shield(self._world.ends[run_id])
+
+    async def output_of(self, run_id: RunId) -> str:
+        return f"last words of {run_id}"
 
     async def is_gone(self, run_id: RunId, name: str) -> bool:
         return run_id not in self._world.workers

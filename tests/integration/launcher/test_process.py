@@ -9,13 +9,13 @@ from datetime import timedelta
 
 import pytest
 from dagwire_launcher import procfs
-from dagwire_launcher.backend import WorkerOrder
+from dagwire_launcher.backend import WorkerCode
 from dagwire_launcher.credentials import WorkerCredentials
 from dagwire_launcher.errors import LaunchRefusedError
 from dagwire_launcher.process import ProcessBackend, ProcessSettings
 from dagwire_launcher.rundir import RunDirectory
 from dagwire_shared.ids import run_id_for
-from support.launching import location, until
+from support.launching import an_order, location, until
 
 RUN = run_id_for("k")
 SECRET = "secret " * 5
@@ -55,7 +55,8 @@ def order(tmp_path):
         executable = tmp_path / f"{key}.sh"
         executable.write_text(f"#!/bin/sh\n{script}")
         executable.chmod(0o755)
-        return WorkerOrder(run_id_for(key), b'{"a": 1}', location(tmp_path / "code", executable=str(executable)))
+        place = location(tmp_path / "code", executable=str(executable))
+        return an_order(run_id_for(key), code=WorkerCode(pointer=place.pointer))
 
     return order
 
@@ -92,7 +93,7 @@ async def test_the_end_by_a_signal_and_the_last_words_are_known(make, order):
     await backend.create(order("echo last words >&2\nkill -SEGV $$"))
     end = await backend.end_of(RUN)
     assert (end.code, end.signal) == (None, signal.SIGSEGV)
-    assert end.output == "last words\n"
+    assert await backend.output_of(RUN) == "last words\n"
 
 
 async def test_after_a_restart_a_worker_is_found_and_its_end_is_seen(make, order):
@@ -107,7 +108,13 @@ async def test_after_a_restart_a_worker_is_found_and_its_end_is_seen(make, order
 
 
 async def test_a_worker_that_nobody_noted_is_found_by_its_command_line(make, order, tmp_path):
-    worker = await make().create(order("sleep 600 & wait"))
+    backend = make()
+    worker = await backend.create(order("echo begun\nsleep 600 & wait"))
+
+    async def begun():  # before, the kernel may not know its command line yet
+        return await backend.output_of(RUN)
+
+    await until(begun, what="the worker runs")
     (tmp_path / "runs" / RUN / "worker.json").unlink()
     assert (await make().create(order(GO_ON))).name == worker.name
 
@@ -194,10 +201,9 @@ async def test_only_a_worker_of_this_machine_can_be_said_to_be_gone(make, order)
 async def test_what_can_never_start_is_refused_and_leaves_nothing(make, order, tmp_path, broken):
     this = order(GO_ON)
     changes = {"executable": "/no/python"} if broken == "executable" else {"working_directory": str(tmp_path / "no")}
-    pointer = this.location.pointer.model_copy(update=changes)
-    place = this.location.model_copy(update={"pointer": pointer})
+    pointer = this.code.pointer.model_copy(update=changes)
     with pytest.raises(LaunchRefusedError, match=next(iter(changes.values()))):
-        await make().create(WorkerOrder(RUN, b"{}", place))
+        await make().create(an_order(RUN, code=WorkerCode(pointer=pointer)))
     assert not (tmp_path / "runs" / RUN).exists()
 
 
@@ -216,14 +222,15 @@ async def test_a_worker_without_end_of_words_is_kept_within_bounds(make, order, 
         await until(cut, what="the output is cut")
         assert max(seen) < 100_000
     await backend.stop(RUN, force=True)
-    assert (await backend.end_of(RUN)).output.splitlines()[-1] == "0123456789" * 4
+    await backend.end_of(RUN)
+    assert (await backend.output_of(RUN)).splitlines()[-1] == "0123456789" * 4
 
 
 async def test_a_worker_reads_nothing_and_starts_where_its_code_is(make, order, tmp_path):
     backend = make()
     await backend.create(order("pwd; cat; echo read; env | grep DAGWIRE_ | sort"))
-    end = await backend.end_of(RUN)
-    lines = end.output.splitlines()
+    await backend.end_of(RUN)
+    lines = (await backend.output_of(RUN)).splitlines()
     assert lines[:2] == [str(tmp_path / "code"), "read"]
     for variable, value in WorkerCredentials(SECRET, "nats://h").environment(RUN).items():
         assert f"{variable}={value}" in lines

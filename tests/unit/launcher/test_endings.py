@@ -3,10 +3,11 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from dagwire_launcher.backend import WorkerEnd
+from dagwire_launcher.backend import WorkerDelay, WorkerEnd
 from dagwire_launcher.endings import Act, Attention, Doubt, Limits, attend, verdict
 from dagwire_launcher.facts import Facts, Said
 from dagwire_shared.events import (
+    FailureCause,
     RequestedBy,
     RunCanceled,
     RunCanceling,
@@ -84,8 +85,8 @@ def test_a_worker_of_a_run_that_the_launcher_ended_is_killed_at_once():
     assert look(facts(RunDropped(requested_by=ADA), STARTED), 2).act is Act.KILL
 
 
-def judge(known, end, *, ended=100.0, now=None):
-    return verdict(known, end, ended=at(ended), now=at(ended if now is None else now), limits=LIMITS)
+def judge(known, end, *, ended=100.0, now=None, delay=None):
+    return verdict(known, end, ended=at(ended), now=at(ended if now is None else now), limits=LIMITS, delay=delay)
 
 
 @pytest.mark.parametrize("end", ENDS)
@@ -107,12 +108,34 @@ def test_a_worker_whose_run_is_anothers_needs_no_word():
 
 
 def test_a_killed_worker_loses_its_run_and_the_reader_learns_how():
-    event = judge(facts(run=STARTED), WorkerEnd(signal=9, pid=7, reason="Out of memory.", output="last words"))
+    event = judge(facts(run=STARTED), WorkerEnd(signal=9, pid=7, reason="Nobody knows why."))
     assert event == RunLost(
         cause="worker_lost",
-        message="The run worker was killed by SIGKILL before the run's end was told. Out of memory.",
-        output="last words",
+        message="The run worker was killed by SIGKILL before the run's end was told. Nobody knows why.",
     )
+
+
+def test_a_worker_whose_end_has_a_known_cause_loses_its_run_under_that_cause():
+    event = judge(facts(run=STARTED), WorkerEnd(signal=9, cause="out_of_memory", reason="It had 64Mi."))
+    assert event == RunLost(
+        cause="out_of_memory",
+        message="The run worker was killed by SIGKILL before the run's end was told. It had 64Mi.",
+    )
+
+
+def test_a_worker_that_was_kept_from_starting_loses_its_run_with_what_kept_it():
+    delay = WorkerDelay(FailureCause.UNSCHEDULABLE, "No node has 1000 CPUs.")
+    event = judge(facts(run=None), WorkerEnd(cause="worker_deleted"), ended=301, delay=delay)
+    assert event == RunLost(
+        cause="unschedulable",
+        message="The run worker did not start within 300 seconds and was ended. No node has 1000 CPUs.",
+    )
+
+
+def test_what_kept_a_worker_for_a_while_is_not_why_it_ended_later():
+    delay = WorkerDelay(FailureCause.UNSCHEDULABLE, "No node has 1000 CPUs.")
+    event = judge(facts(run=STARTED), WorkerEnd(signal=9), ended=900, delay=delay)
+    assert event.cause == "worker_lost"
 
 
 def test_a_worker_that_ends_without_a_word_loses_its_run_with_its_exit_code():

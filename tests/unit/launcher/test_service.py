@@ -3,15 +3,16 @@
 import asyncio
 import contextlib
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 from dagwire_launcher.admission import queued
-from dagwire_launcher.backend import WorkerEnd
+from dagwire_launcher.backend import WorkerDelay, WorkerEnd
 from dagwire_launcher.intake import Intake
 from dagwire_launcher.ledger import Ledger
 from dagwire_launcher.locations import Locations
 from dagwire_shared.bus import Message
-from dagwire_shared.events import RunCanceled, RunStarted
+from dagwire_shared.events import FailureCause, RunCanceled, RunStarted
 from dagwire_shared.ids import run_id_for
 from dagwire_shared.memory import MemoryBroker, MemoryBus
 from dagwire_shared.model import utc_now
@@ -199,6 +200,50 @@ async def test_a_run_that_the_backend_refuses_is_lost_with_its_reason(world):
         await until(lambda: _empty(world), what="the queue is empty")
     assert events[-1].data["cause"] == "launch_refused"
     assert events[-1].data["message"] == "quota exceeded"
+
+
+async def test_a_run_is_told_why_no_worker_can_be_created_now_and_starts_when_one_can(world):
+    world.away = "the cluster does not answer"
+    async with running(a_launcher(world)):
+        run_id = await request_run(world.bus, "away")
+        events = await until_said(world.bus, run_id, "dagwire.worker.delayed")
+        world.away = None
+        await until_said(world.bus, run_id)
+    assert events[-1].data["cause"] == "launch_refused"
+    assert "the cluster does not answer" in events[-1].data["message"]
+    assert world.asked[run_id] >= 3
+
+
+async def test_more_waiting_runs_than_are_launched_at_once_all_get_their_worker(world):
+    async with running(a_launcher(world, rules=policy(max_concurrent_runs=50))):
+        runs = [await request_run(world.bus, f"many {number}") for number in range(20)]
+        for run_id in runs:
+            await until_said(world.bus, run_id)
+
+
+async def test_what_keeps_a_worker_from_running_is_told_once_per_change(world):
+    pulling = WorkerDelay(FailureCause.IMAGE_UNAVAILABLE, "no such image")
+    world.delays = [pulling, WorkerDelay(FailureCause.UNSCHEDULABLE, "no room")]
+    world.play = world.sleep
+    async with running(a_launcher(world)):
+        run_id = await request_run(world.bus, "delayed")
+        await until_said(world.bus, run_id, lambda one: one.data.get("message") == "no room")
+    async with running(a_launcher(world, name="b")):
+        await until_said(world.bus, run_id, "dagwire.worker.delayed")
+    told = [one.data["cause"] for one in await said_of(world.bus, run_id) if one.type == "dagwire.worker.delayed"]
+    assert told[-1] == "unschedulable"
+    assert told == [cause for before, cause in pairwise([None, *told]) if cause != before]
+
+
+async def test_a_worker_that_is_kept_from_starting_loses_its_run_with_the_reason(world):
+    world.delays = [WorkerDelay(FailureCause.IMAGE_UNAVAILABLE, "no such image")]
+    world.play = world.sleep
+    async with running(a_launcher(world, rules=policy(start=0.2))):
+        run_id = await request_run(world.bus, "no image")
+        events = await until_said(world.bus, run_id)
+    assert events[-1].data["cause"] == "image_unavailable"
+    assert "no such image" in events[-1].data["message"]
+    assert events[-1].data["output"] == f"last words of {run_id}"
 
 
 async def _empty(world):

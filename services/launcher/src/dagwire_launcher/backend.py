@@ -4,24 +4,39 @@ The words fit a local process as well as a Kubernetes Job: a worker's name follo
 it twice makes one; what was created before this launcher started is found again by ``workers``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
+from dagwire_shared.events import FailureCause
 from dagwire_shared.ids import RunId
-from dagwire_shared.records import CodeLocation
+from dagwire_shared.records import CodePointer
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerCode:
+    """Which code a worker runs, and what that code asks for."""
+
+    pointer: CodePointer
+    image: str | None = None
+    container_context: Mapping[str, Any] = field(default_factory=dict)
+    """What the code location says of containers."""
+    container_config: Mapping[str, Any] = field(default_factory=dict)
+    """What the job says of them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerOrder:
     """What a worker is created from."""
 
     run_id: RunId
+    job: str
+    location: str
     message: bytes
     """The ``LaunchRun`` message as it stands on the queue."""
-    location: CodeLocation
+    code: WorkerCode
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +58,20 @@ class WorkerEnd:
     signal: int | None = None
     pid: int | None = None
     """The process id under which it spoke, if the backend knows it."""
+    cause: FailureCause | None = None
+    """Why, if the backend knows; None: the worker's own doing."""
     reason: str = ""
-    """What else is known, as a sentence for people: out of memory, evicted."""
-    output: str = ""
-    """The last lines that it wrote."""
+    """What else is known, in sentences for people: what happened to it, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerDelay:
+    """What keeps a worker from running. It may pass, so it is told and waited for."""
+
+    cause: FailureCause
+    """What the worker fails of if it does not pass."""
+    message: str
+    """For people: what it waits for, and what to do."""
 
 
 class Backend(Protocol):
@@ -57,8 +82,13 @@ class Backend(Protocol):
         """What its workers are said to run on: ``process``, ``kubernetes``."""
         ...
 
+    @property
+    def trouble(self) -> str | None:
+        """What keeps the backend from creating and watching workers now; None: nothing."""
+        ...
+
     def open(self) -> AbstractAsyncContextManager[None]:
-        """Keep house (bounded outputs, old leftovers) while the context is open."""
+        """Watch, and keep house (bounded outputs, old leftovers), while the context is open."""
         ...
 
     async def create(self, order: WorkerOrder) -> Worker:
@@ -78,8 +108,17 @@ class Backend(Protocol):
         """
         ...
 
-    async def end_of(self, run_id: RunId) -> WorkerEnd:
-        """Wait until the worker of a run has ended, and return how. At once if it has, or if there is none."""
+    async def end_of(self, run_id: RunId, *, delayed: Callable[[WorkerDelay], None] | None = None) -> WorkerEnd:
+        """Wait until the worker of a run has ended, and return how. At once if it has, or if there is none.
+
+        Args:
+            run_id: the run.
+            delayed: called with what keeps the worker from running, each time that this changes.
+        """
+        ...
+
+    async def output_of(self, run_id: RunId) -> str:
+        """Return the last lines that an ended worker wrote; empty if they are gone. At most 16 KiB."""
         ...
 
     async def is_gone(self, run_id: RunId, name: str) -> bool:

@@ -5,7 +5,9 @@ two steps leaves the message on the queue, and the next launcher meets the same 
 """
 
 import asyncio
+import contextlib
 import logging
+from itertools import count
 from typing import Final
 
 from dagwire_shared.bus import Delivery, Streams
@@ -13,10 +15,11 @@ from dagwire_shared.commands import LaunchRun
 from dagwire_shared.errors import BusUnavailableError, ConflictError, MalformedMessageError, PermissionDeniedError
 from dagwire_shared.events import FailureCause, RunDropped, RunLaunched, RunLost, RunQueued
 from dagwire_shared.ids import RunId
+from dagwire_shared.records import CodeLocation
 from dagwire_shared.streams import QUEUE
 
 from dagwire_launcher.admission import queued, unknown_location
-from dagwire_launcher.backend import Backend, Worker, WorkerOrder
+from dagwire_launcher.backend import Backend, Worker, WorkerCode, WorkerDelay, WorkerOrder
 from dagwire_launcher.errors import BackendUnavailableError, LaunchRefusedError
 from dagwire_launcher.facts import Said
 from dagwire_launcher.ledger import LaunchEvent, Ledger
@@ -27,11 +30,10 @@ from dagwire_launcher.watch import Watch
 
 log = logging.getLogger(__name__)
 
-LAUNCHES_AT_ONCE: Final = 4
-"""How many workers are being created at the same time."""
-
 _AGAIN_SECONDS: Final = 1.0
 _AGAIN_LATER_SECONDS: Final = 10.0
+_TOLD_AFTER: Final = 2
+"""How often the backend must have been away for a run before that run's readers are told."""
 
 
 class Dispatcher:
@@ -46,6 +48,7 @@ class Dispatcher:
         backend: Backend,
         locks: RunLocks,
         limit: int,
+        at_once: int,
     ) -> None:
         self._streams = streams
         self._ledger = ledger
@@ -53,10 +56,11 @@ class Dispatcher:
         self._backend = backend
         self._locks = locks
         self._limit = limit
+        self._at_once = at_once
         self._waiting: dict[RunId, Waiting] = {}
         self._starting: set[RunId] = set()
+        self._resting: set[RunId] = set()
         self._wake = asyncio.Event()
-        self._gate = asyncio.Semaphore(LAUNCHES_AT_ONCE)
 
     def wake(self) -> None:
         """Say that a worker ended, so that another run may start."""
@@ -66,6 +70,7 @@ class Dispatcher:
         """Start runs without end; stopped and started again as the lease goes and comes."""
         self._waiting.clear()
         self._starting.clear()
+        self._resting.clear()
         read = asyncio.Event()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._follow(read))
@@ -79,8 +84,11 @@ class Dispatcher:
                 await self._wake.wait()
 
     def _due(self, watch: Watch) -> list[Waiting]:
-        idle = [waiting for run_id, waiting in self._waiting.items() if run_id not in self._starting]
-        return next_to_start(idle, occupied=len(self._starting | watch.living), limit=self._limit)
+        slots = self._at_once - len(self._starting)
+        if slots <= 0:
+            return []
+        idle = [run for run_id, run in self._waiting.items() if run_id not in self._starting | self._resting]
+        return next_to_start(idle, occupied=len(self._starting | watch.living), limit=self._limit)[:slots]
 
     async def _follow(self, read: asyncio.Event) -> None:
         async for batch in self._streams.follow(QUEUE):
@@ -103,23 +111,52 @@ class Dispatcher:
     async def _start(self, waiting: Waiting, watch: Watch) -> None:
         run_id = waiting.order.run_id
         try:
-            async with self._locks.holding(run_id):
-                await self._launch(waiting, watch)
-                await self._streams.remove(QUEUE, waiting.sequence)
-            self._waiting.pop(run_id, None)
-        except ConflictError:
-            log.info("run changed while it was launched", extra={"run_id": run_id})
-        except (BusUnavailableError, BackendUnavailableError) as error:
-            log.warning("run is launched later", extra={"run_id": run_id, "cause": str(error)})
-            await asyncio.sleep(_AGAIN_SECONDS)
+            await self._try(waiting, watch)
         except PermissionDeniedError:
             raise  # the launcher's credential is wrong, not the run
         except Exception:  # one run must not stop the others
             log.exception("run cannot be launched", extra={"run_id": run_id})
-            await asyncio.sleep(_AGAIN_LATER_SECONDS)
+            self._rest(run_id)
         finally:
             self._starting.discard(run_id)
             self._wake.set()
+
+    async def _try(self, waiting: Waiting, watch: Watch) -> None:
+        """Launch a run. It keeps its place among those that start while the bus or the backend is away."""
+        run_id = waiting.order.run_id
+        for attempt in count(1):
+            try:
+                async with self._locks.holding(run_id):
+                    await self._launch(waiting, watch)
+                    await self._streams.remove(QUEUE, waiting.sequence)
+            except ConflictError:
+                log.info("run changed while it was launched", extra={"run_id": run_id})
+            except BusUnavailableError as error:
+                log.warning("run is launched later", extra={"run_id": run_id, "cause": str(error)})
+                await asyncio.sleep(_AGAIN_SECONDS)
+            except BackendUnavailableError as error:
+                log.warning("run is launched later", extra={"run_id": run_id, "cause": str(error)})
+                if attempt == _TOLD_AFTER:
+                    await self._tell_delay(run_id, str(error))
+                await asyncio.sleep(_AGAIN_SECONDS)
+            else:
+                self._waiting.pop(run_id, None)
+                return
+
+    def _rest(self, run_id: RunId) -> None:
+        """Let others go first for a while."""
+        self._resting.add(run_id)
+        asyncio.get_running_loop().call_later(_AGAIN_LATER_SECONDS, self._rested, run_id)
+
+    def _rested(self, run_id: RunId) -> None:
+        self._resting.discard(run_id)
+        self._wake.set()
+
+    async def _tell_delay(self, run_id: RunId, cause: str) -> None:
+        """Tell why a run waits though its turn has come; those behind it are told when theirs has."""
+        message = f"The run waits until a worker can be created for it: {cause}"
+        with contextlib.suppress(BusUnavailableError):  # it is told elsewhere, and the run goes on waiting
+            await self._ledger.tell_delay(run_id, WorkerDelay(FailureCause.LAUNCH_REFUSED, message))
 
     async def _launch(self, waiting: Waiting, watch: Watch) -> None:
         """Give a run its worker, or its end. Returns when nothing more is to be done with its queue message.
@@ -142,10 +179,9 @@ class Dispatcher:
             await self._say(order, unknown_location(order.request), last)
         else:
             try:
-                async with self._gate:
-                    worker = await self._backend.create(WorkerOrder(order.run_id, waiting.body, location))
+                worker = await self._backend.create(_worker_order(waiting, location))
             except LaunchRefusedError as error:
-                await self._say(order, RunLost(cause=FailureCause.LAUNCH_REFUSED, message=str(error)), last)
+                await self._say(order, RunLost(cause=error.cause, message=str(error)), last)
                 return
             watch.add(worker)
             await self._announce(order, worker, last, watch)
@@ -170,3 +206,11 @@ class Dispatcher:
             "run launched" if isinstance(event, RunLaunched) else "run not launched",
             extra={"run_id": order.run_id, "event": event.TYPE},
         )
+
+
+def _worker_order(waiting: Waiting, location: CodeLocation) -> WorkerOrder:
+    request = waiting.order.request
+    code = WorkerCode(pointer=location.pointer, image=location.image)
+    return WorkerOrder(
+        run_id=waiting.order.run_id, job=request.job, location=request.location, message=waiting.body, code=code
+    )

@@ -8,7 +8,7 @@ from typing import Final
 
 from dagwire_shared.events import FailureCause, RunCanceling, RunDropped, RunLaunched, RunLost, RunStarted
 
-from dagwire_launcher.backend import WorkerEnd
+from dagwire_launcher.backend import WorkerDelay, WorkerEnd
 from dagwire_launcher.facts import Facts
 
 CLAIM_LOST: Final = 75
@@ -90,7 +90,7 @@ class Doubt(Enum):
 
 
 def verdict(
-    facts: Facts, end: WorkerEnd, *, ended: datetime, now: datetime, limits: Limits
+    facts: Facts, end: WorkerEnd, *, ended: datetime, now: datetime, limits: Limits, delay: WorkerDelay | None = None
 ) -> RunLost | RunDropped | Doubt | None:
     """Decide what the end of a worker means for its run; None: nothing is to be said.
 
@@ -100,10 +100,13 @@ def verdict(
         ended: when that was seen.
         now: the time.
         limits: how long workers are waited for.
+        delay: what last kept the worker from running.
     """
     if facts.ended or _is_anothers(facts, end):
         return None
-    if end.code in {TOLD, None} and end.signal is None and now < ended + limits.hearsay:
+    # Who was ended from outside had no last word, or it counts before the launcher's.
+    unseen = end.code is None and end.signal is None and end.cause is None
+    if (end.code == TOLD or unseen) and now < ended + limits.hearsay:
         return Doubt.ASK_AGAIN
     launch = facts.launch
     if launch is not None and isinstance(launch.event, RunCanceling):
@@ -112,15 +115,16 @@ def verdict(
         if facts.run is None:
             return RunDropped(requested_by=launch.event.requested_by)
     if facts.run is None and ended >= _launched(facts, ended) + limits.start:
-        return RunLost(
-            cause=FailureCause.START_TIMEOUT,
-            message=f"The run worker did not start within {limits.start.total_seconds():g} seconds and was ended."
-            " Look at its output; if it is only slow, raise the start timeout.",
-            output=end.output,
-        )
-    return RunLost(
-        cause=FailureCause.WORKER_LOST, message=_describe(end, spoke=facts.run is not None), output=end.output
-    )
+        return _start_timeout(limits, delay)
+    return RunLost(cause=end.cause or FailureCause.WORKER_LOST, message=_describe(end, spoke=facts.run is not None))
+
+
+def _start_timeout(limits: Limits, delay: WorkerDelay | None) -> RunLost:
+    what = f"The run worker did not start within {limits.start.total_seconds():g} seconds and was ended."
+    if delay is not None:
+        return RunLost(cause=delay.cause, message=f"{what} {delay.message}")
+    hint = "Look at its output; if it is only slow, raise the start timeout."
+    return RunLost(cause=FailureCause.START_TIMEOUT, message=f"{what} {hint}")
 
 
 def _is_anothers(facts: Facts, end: WorkerEnd) -> bool:

@@ -8,6 +8,7 @@ DagwireError
 """
 
 from dagwire_shared.errors import DagwireError
+from dagwire_shared.events import FailureCause
 
 
 class RequestRefusedError(DagwireError):
@@ -19,7 +20,12 @@ class BackendError(DagwireError):
 
 
 class LaunchRefusedError(BackendError):
-    """The run is lost with this message as its cause: correct what the message names, and request a new run."""
+    """The run is lost with this message: correct what it names, and request a new run."""
+
+    def __init__(self, message: str, *, cause: FailureCause = FailureCause.LAUNCH_REFUSED) -> None:
+        super().__init__(message)
+        self.cause = cause
+        """Under which cause the run is lost."""
 
 
 class BackendUnavailableError(BackendError):

@@ -5,6 +5,7 @@ what it was decided from, so that two launchers cannot contradict each other (AD
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from datetime import datetime
@@ -13,13 +14,14 @@ from typing import Final
 from dagwire_shared.bus import Delivery, Message, Streams
 from dagwire_shared.commands import CancelRun
 from dagwire_shared.envelope import decode, event_message
-from dagwire_shared.errors import MalformedMessageError
-from dagwire_shared.events import RunCanceling, RunDropped, RunLaunched, RunLost, RunQueued
+from dagwire_shared.errors import ConflictError, MalformedMessageError
+from dagwire_shared.events import RunCanceling, RunDropped, RunLaunched, RunLost, RunQueued, WorkerDelayed
 from dagwire_shared.ids import RunId
 from dagwire_shared.model import utc_now
 from dagwire_shared.streams import CONTROL, EVENTS
 from dagwire_shared.subjects import Kind, control_subject, dead_subject, event_subject
 
+from dagwire_launcher.backend import WorkerDelay
 from dagwire_launcher.facts import Facts, Said
 
 log = logging.getLogger(__name__)
@@ -37,6 +39,10 @@ _WORDS: Final[dict[type[LaunchEvent], str]] = {
     RunDropped: "end",
     RunLost: "end",
 }
+
+
+_AGAIN: Final = 5
+"""How often it is looked again at what another launcher says of a delay meanwhile."""
 
 
 class Ledger:
@@ -85,6 +91,33 @@ class Ledger:
         )
         receipt = await self._streams.publish(message, expected_last=after)
         return receipt.sequence
+
+    async def tell_delay(self, run_id: RunId, delay: WorkerDelay) -> None:
+        """Record what keeps a run's worker from running, unless that is what was said of it last.
+
+        Raises:
+            BusUnavailableError: whether it was recorded is unknown.
+        """
+        event = WorkerDelayed(cause=delay.cause, message=delay.message)
+        for _ in range(_AGAIN):
+            launch, last = await asyncio.gather(
+                self.launch(run_id), self._streams.last(EVENTS, event_subject(run_id, Kind.WORKER))
+            )
+            said = _said(last)
+            if said is not None and said.event == event:
+                return
+            after = 0 if said is None else said.sequence
+            message = event_message(
+                event,
+                id=f"{run_id}:delayed:{after}",
+                source=SOURCE,
+                subject=run_id,
+                time=self._clock(),
+                traceparent=None if launch is None else launch.traceparent,
+            )
+            with contextlib.suppress(ConflictError):
+                await self._streams.publish(message, expected_last=after)
+                return
 
     async def bury(self, delivery: Delivery, cause: str) -> None:
         """Keep a message that nobody can handle among the dead letters, with the cause.

@@ -16,11 +16,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+from dagwire_shared.events import FailureCause
 from dagwire_shared.ids import RunId
 from dagwire_shared.records import CodePointer
 
 from dagwire_launcher import procfs
-from dagwire_launcher.backend import Worker, WorkerEnd, WorkerOrder
+from dagwire_launcher.backend import Worker, WorkerDelay, WorkerEnd, WorkerOrder
 from dagwire_launcher.command import command_line, environment
 from dagwire_launcher.credentials import WorkerCredentials
 from dagwire_launcher.errors import BackendUnavailableError, LaunchRefusedError
@@ -48,6 +49,8 @@ class ProcessBackend:
     """Run workers as local processes."""
 
     name = "process"
+    trouble = None
+    """A process is created by the kernel: what is wrong with one is that one's."""
 
     def __init__(self, settings: ProcessSettings) -> None:
         self._settings = settings
@@ -91,7 +94,7 @@ class ProcessBackend:
         run.write_launch(order.message)
         output = os.open(run.output_file, os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
-            child = self._popen(run, order.location.pointer, output)
+            child = self._popen(run, order.code.pointer, output)
         finally:
             os.close(output)
         self._children[run.run_id] = child
@@ -136,7 +139,12 @@ class ProcessBackend:
                 found.append(_worker(run.run_id, record))
         return found
 
-    async def end_of(self, run_id: RunId) -> WorkerEnd:
+    async def end_of(
+        self,
+        run_id: RunId,
+        *,
+        delayed: Callable[[WorkerDelay], None] | None = None,  # noqa: ARG002 -- nothing delays a process
+    ) -> WorkerEnd:
         """Wait for the end of the run's process, and end what it may have left behind."""
         run = RunDirectory(self._base, run_id)
         record = run.record
@@ -148,7 +156,11 @@ class ProcessBackend:
         _kill_group(record.process)
         code = None if child is None else child.wait()
         self._children.pop(run_id, None)
-        return _end(run, record, code)
+        return _end(record, code)
+
+    async def output_of(self, run_id: RunId) -> str:
+        """Return the end of the output file."""
+        return await asyncio.to_thread(lambda: RunDirectory(self._base, run_id).output)
 
     async def is_gone(self, run_id: RunId, name: str) -> bool:
         """Return whether the process is gone; one of another machine cannot be looked at."""
@@ -207,17 +219,17 @@ def _worker(run_id: RunId, record: Record) -> Worker:
     return Worker(run_id, name=f"{socket.gethostname()}:{record.process.pid}", created=record.created)
 
 
-def _end(run: RunDirectory, record: Record, code: int | None) -> WorkerEnd:
+def _end(record: Record, code: int | None) -> WorkerEnd:
     killed = -code if code is not None and code < 0 else None
     out_of_memory = killed == signal.SIGKILL and procfs.out_of_memory_kills() > record.out_of_memory_kills
     return WorkerEnd(
         code=code if killed is None else None,
         signal=killed,
         pid=record.process.pid,
+        cause=FailureCause.OUT_OF_MEMORY if out_of_memory else None,
         reason="The machine ran out of memory while it ran: give the run more, or let it use less."
         if out_of_memory
         else "",
-        output=run.output,
     )
 
 

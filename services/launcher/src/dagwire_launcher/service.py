@@ -36,6 +36,8 @@ class Policy:
     limits: Limits
     max_concurrent_runs: int
     location_patience: timedelta
+    launches_at_once: int = 4
+    """How many workers are being created at the same time."""
     sweep: timedelta = EVERY
     end_workers_on_stop: bool = False
 
@@ -52,7 +54,13 @@ class Launcher:
         self._locations = Locations(bus.state)
         self._intake = Intake(bus, ledger, self._locations, patience=policy.location_patience)
         self._dispatcher = Dispatcher(
-            bus.streams, ledger, self._locations, backend=backend, locks=locks, limit=policy.max_concurrent_runs
+            bus.streams,
+            ledger,
+            self._locations,
+            backend=backend,
+            locks=locks,
+            limit=policy.max_concurrent_runs,
+            at_once=policy.launches_at_once,
         )
         self._orders = Orders(bus.streams, ledger, locks)
         self._sweep = Sweep(bus.streams, backend, every=policy.sweep)

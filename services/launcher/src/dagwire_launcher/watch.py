@@ -4,6 +4,7 @@ It does so for every worker that this launcher created or found, whether it is t
 """
 
 import asyncio
+import functools
 import logging
 from collections.abc import Callable, Coroutine
 from collections.abc import Set as AbstractSet
@@ -11,10 +12,11 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from dagwire_shared.errors import BusUnavailableError, ConflictError
+from dagwire_shared.events import RunLost
 from dagwire_shared.ids import RunId
 from dagwire_shared.model import utc_now
 
-from dagwire_launcher.backend import Backend, Worker, WorkerEnd
+from dagwire_launcher.backend import Backend, Worker, WorkerDelay, WorkerEnd
 from dagwire_launcher.endings import Act, Doubt, Limits, attend, verdict
 from dagwire_launcher.errors import BackendUnavailableError
 from dagwire_launcher.ledger import Ledger
@@ -23,6 +25,9 @@ log = logging.getLogger(__name__)
 
 _AGAIN_SECONDS: Final = 0.5
 """Between two tries when the bus or the backend is away, or a last word may still be on its way."""
+
+
+_OUTPUT_SECONDS: Final = 5.0
 
 
 class Watch:
@@ -44,6 +49,7 @@ class Watch:
         self._clock = clock
         self._living: set[RunId] = set()
         self._nudges: dict[RunId, asyncio.Event] = {}
+        self._delays: dict[RunId, WorkerDelay] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -131,10 +137,12 @@ class Watch:
         finally:
             self._living.discard(run_id)
             self._nudges.pop(run_id, None)
+            self._delays.pop(run_id, None)
             self._freed()
 
     async def _until_end(self, worker: Worker, nudge: asyncio.Event) -> WorkerEnd:
-        end = asyncio.create_task(self._backend.end_of(worker.run_id))
+        delayed = functools.partial(self._delayed, worker.run_id)
+        end = asyncio.create_task(self._backend.end_of(worker.run_id, delayed=delayed))
         again: datetime | None = worker.created + self._limits.start
         try:
             while not await self._pause(end, nudge, again):
@@ -143,6 +151,21 @@ class Watch:
             return end.result()
         finally:
             end.cancel()
+
+    def _delayed(self, run_id: RunId, delay: WorkerDelay) -> None:
+        log.info("worker delayed", extra={"run_id": run_id, "cause": delay.cause, "detail": delay.message})
+        self._delays[run_id] = delay
+        self._begin(self._tell_delay(run_id, delay))
+
+    async def _tell_delay(self, run_id: RunId, delay: WorkerDelay) -> None:
+        # Until it is told, or something else keeps the worker from running, or nothing any more.
+        while self._delays.get(run_id) is delay:
+            try:
+                await self._ledger.tell_delay(run_id, delay)
+            except BusUnavailableError:
+                await asyncio.sleep(_AGAIN_SECONDS)
+            else:
+                return
 
     async def _pause(self, end: asyncio.Task[WorkerEnd], nudge: asyncio.Event, again: datetime | None) -> bool:
         """Wait until it is time to look again, and return whether the worker has ended."""
@@ -184,12 +207,24 @@ class Watch:
 
     async def _told(self, run_id: RunId, end: WorkerEnd, ended: datetime) -> bool:
         facts = await self._ledger.facts(run_id)
-        event = verdict(facts, end, ended=ended, now=self._clock(), limits=self._limits)
+        delay = self._delays.get(run_id)
+        event = verdict(facts, end, ended=ended, now=self._clock(), limits=self._limits, delay=delay)
         if event is Doubt.ASK_AGAIN:
             return False
         if event is None:
             log.info("worker ended", extra={"run_id": run_id, "code": end.code})
             return True
+        if isinstance(event, RunLost):
+            event = event.model_copy(update={"output": await self._output(run_id)})
         await self._ledger.say(run_id, event, after=facts.launch_sequence, traceparent=facts.traceparent)
         log.warning("run ended by the launcher", extra={"run_id": run_id, "event": event.TYPE})
         return True
+
+    async def _output(self, run_id: RunId) -> str:
+        """Return the last lines that a worker wrote. A run ends without them rather than not at all."""
+        try:
+            async with asyncio.timeout(_OUTPUT_SECONDS):
+                return await self._backend.output_of(run_id)
+        except (BackendUnavailableError, TimeoutError) as error:
+            log.warning("output of a worker cannot be read", extra={"run_id": run_id, "cause": str(error)})
+            return ""
