@@ -44,8 +44,8 @@ class DagitProcess:
         assert self._process is not None
         return self._process.pid
 
-    async def start(self, *, ready: int = 200) -> None:
-        """Start, and return when its readiness is this."""
+    async def start(self, *, bus: str = "ok", database: str = "ok") -> None:
+        """Start, and return when it says this of what it stands on."""
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "dagwire_dagit", env=self._environment, stdout=log, stderr=log
@@ -55,7 +55,8 @@ class DagitProcess:
                 if self._process.returncode is not None:
                     raise AssertionError(f"dagit ended:\n{self.log.read_text()}")
                 with contextlib.suppress(httpx.TransportError):
-                    if (await client.get("/readyz")).status_code == ready:
+                    checks = (await client.get("/readyz")).json()["checks"]
+                    if (checks["bus"], checks["database"]) == (bus, database):
                         return
                 await asyncio.sleep(0.02)
 

@@ -10,8 +10,9 @@ from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, Final, NoReturn, TypeVar
 
 from dagwire_shared.errors import DagwireError, SettingsError
+from dagwire_shared.health import Health, probes
 from dagwire_shared.logs import configure_logging, redact
-from dagwire_shared.settings import ServiceSettings
+from dagwire_shared.settings import ServiceSettings, variable_of
 
 _new_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
 with contextlib.suppress(ImportError):  # uvloop is not on every platform; asyncio's own loop does
@@ -26,14 +27,16 @@ EXIT_SETTINGS: Final = 2
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 _Settings = TypeVar("_Settings", bound=ServiceSettings)
-Main = Callable[[_Settings], Coroutine[Any, Any, None]]
+Main = Callable[[_Settings, Health], Coroutine[Any, Any, None]]
+"""A service: gets its settings, and adds to its health the checks by which it is ready."""
 
 
 def run_service(name: str, settings_class: type[_Settings], main: Main[_Settings]) -> NoReturn:
     """Run ``main`` until it ends or the process is asked to, then leave the process.
 
     SIGTERM and SIGINT cancel ``main``, which is expected to clean up within seconds; a second signal ends
-    the process at once. Exit codes: 0 ended or asked to, 1 failed, 2 wrong settings.
+    the process at once. Probes are answered meanwhile if the settings name a port. Exit codes: 0 ended or
+    asked to, 1 failed, 2 wrong settings.
     """
     try:
         settings = settings_class.load()
@@ -41,12 +44,21 @@ def run_service(name: str, settings_class: type[_Settings], main: Main[_Settings
         print(f"{name}: {error}", file=sys.stderr)  # noqa: T201 # there is no logging before settings
         sys.exit(EXIT_SETTINGS)
     configure_logging(level=settings.log_level, log_format=settings.log_format)
+    health = Health()
     with asyncio.Runner(loop_factory=_new_loop) as runner:
-        code = runner.run(_supervise(name, main(settings)))
+        code = runner.run(_supervise(name, _with_probes(main, settings, health), health))
     sys.exit(code)
 
 
-async def _supervise(name: str, work: Coroutine[Any, Any, None]) -> int:
+async def _with_probes(main: Main[_Settings], settings: _Settings, health: Health) -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        if settings.health_port:
+            setting = variable_of(type(settings), "health_port")
+            await stack.enter_async_context(probes(health, settings.health_port, setting=setting))
+        await main(settings, health)
+
+
+async def _supervise(name: str, work: Coroutine[Any, Any, None], health: Health) -> int:
     task = asyncio.create_task(work, name=name)
     asked: list[signal.Signals] = []
 
@@ -56,6 +68,7 @@ async def _supervise(name: str, work: Coroutine[Any, Any, None]) -> int:
             os._exit(EXIT_FAILURE)
         asked.append(number)
         log.info("service stops", extra={"service": name, "signal": number.name})
+        health.stop()
         task.cancel()
 
     loop = asyncio.get_running_loop()

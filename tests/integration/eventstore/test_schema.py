@@ -13,12 +13,16 @@ from alembic.script import ScriptDirectory
 from dagwire_eventstore import migrations
 from dagwire_eventstore.database import is_up_to_date
 from dagwire_eventstore.errors import DatabaseUnavailableError, MigrationError
+from dagwire_eventstore.rights import READER as READS
+from dagwire_eventstore.rights import Role
 from dagwire_eventstore.schema import migrate
 from dagwire_eventstore.tables import METADATA
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.engine import make_url
 from support.eventstore import connected
 from support.postgres import READER, Database
+
+MAY_READ = Role(READER, READS)
 
 
 def differences(database: Database) -> list[object]:
@@ -45,25 +49,25 @@ def test_the_newest_migration_is_known_by_name():
 
 async def test_a_start_with_nothing_to_do_knows_it(database: Database):
     async with connected(database.url) as connection:
-        assert not await is_up_to_date(connection, reader_role=None)
+        assert not await is_up_to_date(connection, roles=[])
         migrate(database.url)
-        assert await is_up_to_date(connection, reader_role=None)
-        assert not await is_up_to_date(connection, reader_role=READER)
-        migrate(database.url, reader_role=READER)
-        assert await is_up_to_date(connection, reader_role=READER)
-        assert not await is_up_to_date(connection, reader_role="nobody_here")
+        assert await is_up_to_date(connection, roles=[])
+        assert not await is_up_to_date(connection, roles=[MAY_READ])
+        migrate(database.url, roles=[MAY_READ])
+        assert await is_up_to_date(connection, roles=[MAY_READ])
+        assert not await is_up_to_date(connection, roles=[Role("nobody_here", READS)])
+        assert not await is_up_to_date(connection, roles=[Role(READER, READS, "a password to be set")])
 
 
 def test_a_second_migration_changes_nothing(database: Database):
-    migrate(database.url, reader_role=READER)
-    migrate(database.url, reader_role=READER)
+    migrate(database.url, roles=[MAY_READ])
+    migrate(database.url, roles=[MAY_READ])
     assert differences(database) == []
 
 
 async def test_replicas_that_start_at_once_migrate_once(database: Database):
     environment = {
         **os.environ,
-        "DAGWIRE_EVENTSTORE_NATS_URL": "nats://127.0.0.1:1",
         "DAGWIRE_EVENTSTORE_DATABASE_URL": database.url,
         "DAGWIRE_EVENTSTORE_READER_ROLE": READER,
     }
@@ -94,7 +98,7 @@ def test_each_obstacle_is_one_sentence_without_the_password(database: Database):
     with pytest.raises(MigrationError, match="not of the form postgresql://"):
         migrate("nonsense")
     with pytest.raises(MigrationError, match=r"role 'nobody_here' .* does not exist"):
-        migrate(database.url, reader_role="nobody_here")
+        migrate(database.url, roles=[Role("nobody_here", READS)])
     with pytest.raises(MigrationError, match="permission denied") as denied:
         migrate(database.reader_url)
     assert "\n" not in str(denied.value)
@@ -114,6 +118,8 @@ def test_wrong_settings_and_wrong_arguments_end_with_code_2():
     assert missing.returncode == 2
     assert "DAGWIRE_EVENTSTORE_NATS_URL: is not set" in missing.stderr
     assert "DAGWIRE_EVENTSTORE_DATABASE_URL: is not set" in missing.stderr
+    assert "NATS_URL" not in run_command("migrate").stderr
+    assert run_command("migrate").returncode == 2
     assert run_command("dance").returncode == 2
     assert "usage:" in run_command("--help").stdout
 
@@ -121,8 +127,8 @@ def test_wrong_settings_and_wrong_arguments_end_with_code_2():
 def test_a_migration_that_cannot_be_done_ends_with_code_1_and_one_sentence(database: Database):
     failed = run_command(
         "migrate",
-        DAGWIRE_EVENTSTORE_NATS_URL="nats://127.0.0.1:1",
         DAGWIRE_EVENTSTORE_DATABASE_URL="postgresql://someone:secret@127.0.0.1:1/x",
+        DAGWIRE_EVENTSTORE_DATABASE_WAIT_SECONDS="0",
     )
     assert failed.returncode == 1
     assert len(failed.stderr.strip().splitlines()) == 1

@@ -1,15 +1,19 @@
 """How a connection is made, lost and made again."""
 
 import asyncio
+import json
 import logging
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from dagwire_shared.addresses import nats_address
 from dagwire_shared.bus import Message
 from dagwire_shared.errors import BusError, BusUnavailableError, PermissionDeniedError
 from dagwire_shared.jetstream import JetStreamBus, connect, link, provision
+from dagwire_shared.jetstream.topology import provision_in_time
 from dagwire_shared.streams import EVENTS
+from dagwire_shared.subjects import STORED_SIGNAL
 from support.buses import an_event, bodies, eventually, read_to_end, subject_of
 from support.nats import NatsServer, free_port, nats_server
 
@@ -187,3 +191,54 @@ async def test_a_follower_whose_consumer_is_deleted_goes_on(bus: JetStreamBus):
         await bus.streams.publish(an_event(2))
         assert bodies((await following).deliveries) == [2]
         await batches.aclose()
+
+
+AWKWARD = "p@ss:w/rd?#,%41 x"
+
+
+async def test_a_password_with_any_characters_is_taken_as_it_is(tmp_path: Path):
+    users = f"authorization {{ users: [ {{ user: dagwire, password: {json.dumps(AWKWARD)} }} ] }}"
+    async with nats_server(tmp_path, config=users) as server:
+        address = nats_address(server.url, user="dagwire", password=AWKWARD)
+        async with connect(address, name="test") as bus:
+            assert bus.connected
+
+
+async def test_a_member_waits_for_a_server_that_is_not_there_yet(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    server = NatsServer(tmp_path, port=free_port())
+    async with connect(server.url, name="test", deadline=None) as bus:
+        publishing = asyncio.create_task(bus.streams.publish(an_event("a"), deadline=timedelta(seconds=20)))
+        subscribing = asyncio.create_task(anext(bus.signals.listen(STORED_SIGNAL)))
+        assert not (await asyncio.wait({publishing, subscribing}, timeout=1))[0]
+        assert not bus.connected
+        await server.start()
+        try:
+            await provision_in_time(bus, replicas=1)
+            assert (await publishing).sequence == 1
+            await bus.signals.notify(STORED_SIGNAL, b"x")
+            assert (await subscribing)[1] == b"x"
+        finally:
+            subscribing.cancel()
+            await server.kill()
+    assert sum("bus not there yet" in line for line in caplog.messages) == 1
+    assert "bus connection lost" not in caplog.text
+
+
+async def test_a_member_that_never_saw_its_server_ends_at_once():
+    async with asyncio.timeout(2), connect(f"nats://127.0.0.1:{free_port()}", name="test", deadline=None):
+        await asyncio.sleep(0.1)
+
+
+async def test_a_member_whose_credential_is_refused_goes_on_asking(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    async with (
+        nats_server(tmp_path, config=USERS) as server,
+        connect(server.url_for("dagwire", "hunter2"), name="test", deadline=None) as bus,
+    ):
+        await eventually(lambda: bus.connection.link.refused)
+        server.config = USERS.replace("right", "hunter2")
+        await server.kill()
+        await server.start()
+        await eventually(lambda: bus.connected)
+        assert not bus.connection.link.refused
+    assert any("credential refused" in line for line in caplog.messages)
+    assert "hunter2" not in caplog.text

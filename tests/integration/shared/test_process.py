@@ -2,11 +2,14 @@
 
 import asyncio
 import signal
+import socket
 import sys
 from asyncio.subprocess import PIPE, Process
 from pathlib import Path
 
+import httpx
 import pytest
+from support.nats import free_port
 
 SERVICE = """
 import asyncio, sys
@@ -27,7 +30,8 @@ async def wait():
     finally:
         print("cleaned up", flush=True)
 
-async def main(settings):
+async def main(settings, health):
+    health.add("demo", lambda: "ok")
     match settings.how:
         case "end": return
         case "wait": await wait()
@@ -51,10 +55,10 @@ run_service("demo", Settings, main)
 """
 
 
-async def start(tmp_path: Path, how: str | None) -> Process:
+async def start(tmp_path: Path, how: str | None, *, health_port: int = 0) -> Process:
     script = tmp_path / "service.py"
     script.write_text(SERVICE)
-    environment = {} if how is None else {"DAGWIRE_DEMO_HOW": how}
+    environment = {} if how is None else {"DAGWIRE_DEMO_HOW": how, "DAGWIRE_DEMO_HEALTH_PORT": str(health_port)}
     return await asyncio.create_subprocess_exec(sys.executable, script, env=environment, stdout=PIPE, stderr=PIPE)
 
 
@@ -126,3 +130,30 @@ async def test_a_bug_shows_its_trace(tmp_path: Path):
     assert code == 1
     assert "ValueError: bad row" in err
     assert "Traceback" in err
+
+
+async def test_a_service_answers_probes_until_it_ends(tmp_path: Path):
+    port = free_port()
+    process = await start(tmp_path, "hang", health_port=port)
+    assert process.stdout is not None
+    assert await process.stdout.readline() == b"ready\n"
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+        assert (await client.get("/healthz")).status_code == 200
+        assert (await client.get("/readyz")).json() == {"status": "ok", "checks": {"demo": "ok"}}
+        process.send_signal(signal.SIGTERM)
+        assert await process.stdout.readline() == b"cleaned up\n"
+        assert (await client.get("/readyz")).status_code == 503
+        assert (await client.get("/healthz")).status_code == 200
+    process.kill()
+    await end(process)
+
+
+async def test_a_health_port_in_use_is_one_line(tmp_path: Path):
+    with socket.create_server(("", 0)) as other:
+        port = other.getsockname()[1]
+        code, _, err = await end(await start(tmp_path, "wait", health_port=port))
+
+    assert code == 1
+    assert f"service failed: cannot listen on port {port}" in err
+    assert "DAGWIRE_DEMO_HEALTH_PORT" in err
+    assert "Traceback" not in err

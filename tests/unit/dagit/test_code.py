@@ -84,8 +84,11 @@ async def test_a_plan_is_its_steps(dagit):
 async def test_info_and_readiness(dagit):
     info = (await dagit.client.get("/api/v1/info")).json()
     assert info["epoch"] == dagit.services.hub.epoch
-    assert (await dagit.client.get("/readyz")).json() == {"status": "ok", "checks": {"bus": True, "database": True}}
+    assert (await dagit.client.get("/readyz")).json() == {"status": "ok", "checks": {"bus": "ok", "database": "ok"}}
     dagit.store.away = True
     answer = await dagit.client.get("/readyz")
-    assert (answer.status_code, answer.json()["checks"]["database"]) == (503, False)
+    assert (answer.status_code, answer.json()["checks"]["database"]) == (200, "not readable")
+    dagit.bus.broker.online = False
+    answer = await dagit.client.get("/readyz")
+    assert (answer.status_code, answer.json()["checks"]["bus"]) == (503, "not connected")
     assert (await dagit.client.get("/healthz")).status_code == 200

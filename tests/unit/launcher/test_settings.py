@@ -1,6 +1,7 @@
 """The launcher's settings."""
 
 import pytest
+from dagwire_launcher.errors import DirectoryError
 from dagwire_launcher.instance import instance_name
 from dagwire_launcher.settings import Settings
 from dagwire_shared.errors import SettingsError
@@ -49,3 +50,27 @@ def test_a_name_is_held_by_one_process_and_free_again_after_it(tmp_path):
             assert third == second
     with instance_name(tmp_path) as again:
         assert again == first
+
+
+def test_pods_with_the_same_host_name_and_path_have_names_of_their_own(tmp_path):
+    """Two emptyDir volumes at the same path, and pods on the host's network."""
+    directory = tmp_path / "runs"
+    with instance_name(directory) as first:
+        directory.rename(tmp_path / "of another pod")
+        with instance_name(directory) as second:
+            assert first != second
+
+
+def test_a_directory_that_cannot_be_made_is_said_with_its_setting(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(DirectoryError, match="DAGWIRE_LAUNCHER_DIRECTORY"), instance_name(tmp_path / "file" / "runs"):
+        pass
+
+
+def test_workers_that_share_a_credential_get_it_apart_from_their_address():
+    settings = Settings.load(
+        nats_url="nats://a", nats_user="launcher", nats_password="l", worker_nats_user="worker",
+        worker_nats_password="w@", worker_nats_url="nats://b",
+    )  # fmt: skip
+    assert settings.bus_address == "nats://launcher:l@a"
+    assert settings.credentials.environment(RUN)["DAGWIRE_WORKER_NATS_URL"] == "nats://worker:w%40@b"

@@ -2,7 +2,7 @@
 
 import pytest
 from dagwire_shared.errors import SettingsError
-from dagwire_shared.settings import ServiceSettings, variable_of
+from dagwire_shared.settings import BusSettings, DatabaseSettings, ServiceSettings, variable_of
 from pydantic import Field, ValidationError
 from pydantic_settings import SettingsConfigDict
 
@@ -87,3 +87,48 @@ def test_settings_do_not_change():
 
 def test_a_field_knows_its_variable():
     assert variable_of(Settings, "nats_url") == "DAGWIRE_DEMO_NATS_URL"
+
+
+class Parts(BusSettings, DatabaseSettings):
+    model_config = SettingsConfigDict(env_prefix="DAGWIRE_DEMO_")
+
+
+def test_passwords_are_laid_into_the_addresses_and_never_shown(environment: pytest.MonkeyPatch):
+    environment.setenv("DAGWIRE_DEMO_NATS_URL", "nats://a:4222,nats://b:4222")
+    environment.setenv("DAGWIRE_DEMO_NATS_USER", "dagit")
+    environment.setenv("DAGWIRE_DEMO_NATS_PASSWORD", "hunter2@/")
+    environment.setenv("DAGWIRE_DEMO_DATABASE_URL", "postgresql://db/dagwire")
+    environment.setenv("DAGWIRE_DEMO_DATABASE_USER", "reader")
+    environment.setenv("DAGWIRE_DEMO_DATABASE_PASSWORD", "hunter2:")
+
+    settings = Parts.load()
+
+    assert settings.bus_address == "nats://dagit:hunter2%40%2F@a:4222,nats://dagit:hunter2%40%2F@b:4222"
+    assert settings.database_address == "postgresql://reader:hunter2%3A@db/dagwire"
+    assert "hunter2" not in repr(settings)
+
+
+def test_a_wrong_address_is_named_without_being_shown(environment: pytest.MonkeyPatch):
+    environment.setenv("DAGWIRE_DEMO_NATS_URL", "http://user:hunter2@a")
+    environment.setenv("DAGWIRE_DEMO_DATABASE_URL", "postgresql://db/dagwire")
+
+    with pytest.raises(SettingsError, match=r"DAGWIRE_DEMO_NATS_URL: is not of the form nats://") as faults:
+        Parts.load()
+
+    assert "hunter2" not in str(faults.value)
+
+
+def test_a_variable_that_is_empty_is_not_set(environment: pytest.MonkeyPatch):
+    environment.setenv("DAGWIRE_DEMO_NATS_USER", "")
+    environment.setenv("DAGWIRE_DEMO_DATABASE_URL", "")
+
+    with pytest.raises(SettingsError, match=r"DAGWIRE_DEMO_DATABASE_URL: is not set"):
+        Parts.load()
+    assert Parts.load(database_url="postgresql://db/dagwire").bus_address == "nats://localhost"
+
+
+def test_a_port_of_kubernetes_service_links_is_refused(environment: pytest.MonkeyPatch):
+    environment.setenv("DAGWIRE_DEMO_HEALTH_PORT", "tcp://10.0.0.1:80")
+
+    with pytest.raises(SettingsError, match="DAGWIRE_DEMO_HEALTH_PORT: input should be a valid integer"):
+        Settings.load()

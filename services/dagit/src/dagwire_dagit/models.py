@@ -74,8 +74,8 @@ class Health(Answer):
     """Whether the process lives, or is ready."""
 
     status: Literal["ok", "unavailable"]
-    checks: dict[str, bool] = {}
-    """Each thing that readiness depends on."""
+    checks: dict[str, str] = {}
+    """Each thing that Dagit uses: ``ok``, or what is wrong with it."""
 
 
 class LocationStatus(StrEnum):

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Final, Self
 
 from dagwire_shared.bus import Bus
+from dagwire_shared.health import OK, Health
 from dagwire_shared.ids import RunId
 from dagwire_shared.locations import Locations
 from dagwire_shared.subjects import Kind
@@ -37,6 +38,7 @@ class Services:
     hints: Hints
     launches: Launches
     schedules: Schedules
+    health: Health
     feeds: int
     """How many clients may follow at once."""
 
@@ -48,6 +50,7 @@ class Services:
         store: Store,
         locations: Locations,
         clock: Callable[[], datetime],
+        health: Health | None = None,
         ring_bytes: int = RING_BYTES,
         feeds: int = FEEDS,
     ) -> Self:
@@ -64,6 +67,7 @@ class Services:
             hints=Hints(bus=bus, locations=locations, schedules=schedules, hub=hub),
             launches=Launches(bus=bus, code=code, store=store, hub=hub, clock=clock),
             schedules=schedules,
+            health=_checked(health or Health(), bus, store),
             feeds=feeds,
         )
 
@@ -86,3 +90,14 @@ class Services:
             )
         wanted = Wanted(aggregate=run, kinds=frozenset(kinds), after=parse_cursor(after) if after is not None else None)
         return EventStream(Feed(self.hub, self.store, wanted).chunks())
+
+
+def _checked(health: Health, bus: Bus, store: Store) -> Health:
+    """Add what Dagit stands on: the bus alone is of use for what happens now, the database alone for history."""
+
+    async def database() -> str:
+        return OK if await store.reachable() else "not readable"
+
+    health.add("bus", lambda: OK if bus.connected else "not connected", group="live or history")
+    health.add("database", database, group="live or history")
+    return health

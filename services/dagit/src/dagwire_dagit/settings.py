@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Annotated, Any
 
-from dagwire_shared.settings import ServiceSettings
-from pydantic import BeforeValidator, Field, SecretStr
+from dagwire_shared.settings import BusSettings, DatabaseSettings
+from pydantic import BeforeValidator, Field
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 
@@ -12,16 +12,10 @@ def _words(value: Any) -> Any:
     return [word.strip() for word in value.split(",") if word.strip()] if isinstance(value, str) else value
 
 
-class Settings(ServiceSettings):
+class Settings(BusSettings, DatabaseSettings):
     """What Dagit is told from outside."""
 
     model_config = SettingsConfigDict(env_prefix="DAGWIRE_DAGIT_")
-
-    nats_url: SecretStr
-    """Address of the NATS server, or several joined by commas; may hold credentials."""
-
-    database_url: SecretStr
-    """Address of the database, as a role that may only read: ``postgresql://…``."""
 
     workspace: Path | None = None
     """The workspace file, which lists the code servers. Without it there are none."""

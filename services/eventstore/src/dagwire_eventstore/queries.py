@@ -105,11 +105,11 @@ WRITE_ASSETS: Final = _upsert(
 READ_REVISION: Final = "SELECT version_num FROM alembic_version"
 """Which migration was the last."""
 
-CAN_READ: Final = """
-    SELECT bool_and(has_table_privilege($1, name, 'SELECT'))
-    FROM unnest(ARRAY['events', 'runs', 'steps', 'ticks', 'assets', 'progress']) AS name
+HAS_RIGHTS: Final = """
+    SELECT bool_and(has_table_privilege(coalesce($1, current_user), name, wanted))
+    FROM unnest(ARRAY['events', 'runs', 'steps', 'ticks', 'assets', 'progress']) AS name, unnest($2::text[]) AS wanted
 """
-"""Whether a role may read every table."""
+"""Whether a role (null: this one) has every one of some rights on every table."""
 
 # --- questions --------------------------------------------------------------------------------------------------------
 

@@ -1,20 +1,24 @@
-"""Brings the tables up to date, and lets the reading role see them. Any number of processes may do so at once."""
+"""Brings the tables up to date, and lets roles use them. Any number of processes may do so at once."""
 
 import logging
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, Final
 
+import psycopg
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from dagwire_shared.addresses import postgres_address
 from dagwire_shared.logs import redact
-from sqlalchemy import Connection, create_engine, text
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
+from sqlalchemy import Connection, Engine, create_engine, text
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from dagwire_eventstore.errors import DatabaseUnavailableError, MigrationError
 from dagwire_eventstore.locks import FAMILY, MIGRATION
+from dagwire_eventstore.rights import Role
+from dagwire_eventstore.roles import provide
 from dagwire_eventstore.tables import TABLES
 
 log = logging.getLogger(__name__)
@@ -23,8 +27,8 @@ _SCRIPTS: Final = "dagwire_eventstore:migrations"
 _CONNECT_SECONDS: Final = 10
 
 
-def migrate(database_url: str, *, reader_role: str | None = None) -> None:
-    """Create or update the tables, and grant ``reader_role`` to read them.
+def migrate(address: str, *, roles: Sequence[Role] = ()) -> None:
+    """Create or update the tables, and grant roles what they may do with them.
 
     A database that a newer release has already changed is left as it is: changes only add.
 
@@ -33,24 +37,38 @@ def migrate(database_url: str, *, reader_role: str | None = None) -> None:
         MigrationError: it does not allow it, or the address is wrong.
     """
     try:
-        url = make_url(database_url).set(drivername="postgresql+psycopg")
-        engine = create_engine(url, poolclass=NullPool, connect_args={"connect_timeout": _CONNECT_SECONDS})
-        with engine.connect() as connection:
+        postgres_address(address)
+        with _engine(address).connect() as connection:
             # Held by the session, over all transactions: a second replica waits here and then finds nothing to do.
             connection.execute(text("SELECT pg_advisory_lock(:family, :lock)"), {"family": FAMILY, "lock": MIGRATION})
             connection.commit()
             _upgrade(connection)
-            if reader_role is not None:
-                _grant(connection, reader_role)
-    except ArgumentError as error:
-        raise MigrationError("the database address is not of the form postgresql://user:password@host/name") from error
-    except OperationalError as error:
+            for role in roles:
+                provide(_driver(connection), role, tables=TABLES)
+    except ValueError as error:
+        raise MigrationError(f"the database address {error}") from error
+    except (OperationalError, psycopg.OperationalError) as error:
         raise DatabaseUnavailableError(f"PostgreSQL does not answer: {_cause(error)}") from error
-    except SQLAlchemyError as error:
+    except (SQLAlchemyError, psycopg.Error) as error:
         raise MigrationError(f"the tables cannot be brought up to date: {_cause(error)}") from error
 
 
-def _cause(error: SQLAlchemyError) -> str:
+def _engine(address: str) -> Engine:
+    """Return an engine whose addresses are read by PostgreSQL's own library, as asyncpg reads them."""
+
+    def connect() -> psycopg.Connection[Any]:
+        return psycopg.connect(address, connect_timeout=_CONNECT_SECONDS, application_name="dagwire-eventstore migrate")
+
+    return create_engine("postgresql+psycopg://", creator=connect, poolclass=NullPool)
+
+
+def _driver(connection: Connection) -> psycopg.Connection[Any]:
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, psycopg.Connection)  # noqa: S101 -- the engine's creator makes it
+    return driver
+
+
+def _cause(error: Exception) -> str:
     return " ".join(redact(str(getattr(error, "orig", None) or error)).split())
 
 
@@ -75,16 +93,3 @@ def _upgrade(connection: Connection) -> None:
         command.upgrade(config, "head")
         connection.commit()
         log.info("database migrated", extra={"from_revision": present, "revision": newest})
-
-
-def _grant(connection: Connection, reader_role: str) -> None:
-    quote = connection.dialect.identifier_preparer.quote
-    known = connection.execute(text("SELECT 1 FROM pg_roles WHERE rolname = :role"), {"role": reader_role}).first()
-    if known is None:
-        raise MigrationError(
-            f"the role {reader_role!r} that shall read the tables does not exist: "
-            f"make it with CREATE ROLE, or leave the reader role unset"
-        )
-    names = ", ".join(quote(table) for table in TABLES)
-    connection.execute(text(f"GRANT SELECT ON {names} TO {quote(reader_role)}"))
-    connection.commit()

@@ -2,7 +2,8 @@
 
 from datetime import timedelta
 
-from dagwire_shared.jetstream import connect
+from dagwire_shared.health import Health
+from dagwire_shared.jetstream.member import joined
 from dagwire_shared.process import run_service
 
 from dagwire_launcher.instance import instance_name
@@ -11,7 +12,7 @@ from dagwire_launcher.service import Launcher, Policy
 from dagwire_launcher.settings import Settings
 
 
-async def main(settings: Settings) -> None:
+async def main(settings: Settings, health: Health) -> None:
     """Run the launcher until it is told to stop."""
     policy = Policy(
         limits=settings.limits,
@@ -22,7 +23,7 @@ async def main(settings: Settings) -> None:
     )
     backend = ProcessBackend(settings.process)
     with instance_name(settings.directory) as holder:
-        async with connect(settings.nats_url, name="dagwire-launcher") as bus:
+        async with joined(settings, health, name="dagwire-launcher") as bus:
             await Launcher(bus, backend, policy, holder=holder).run()
 
 

@@ -1,6 +1,7 @@
 """The launcher's errors. Each docstring says what happens next.
 
 DagwireError
+├── DirectoryError             the launcher's directory cannot be used
 ├── RequestRefusedError        a request that can never become a run
 └── BackendError
     ├── LaunchRefusedError     the backend will not start this worker, however often it is asked
@@ -9,6 +10,10 @@ DagwireError
 
 from dagwire_shared.errors import DagwireError
 from dagwire_shared.events import FailureCause
+
+
+class DirectoryError(DagwireError):
+    """Give the launcher a directory that it may write."""
 
 
 class RequestRefusedError(DagwireError):

@@ -2,10 +2,11 @@
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from dagwire_shared.settings import ServiceSettings
-from pydantic import Field, SecretStr
+from dagwire_shared.addresses import nats_address
+from dagwire_shared.settings import BusSettings
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from dagwire_launcher.credentials import WorkerCredentials
@@ -14,16 +15,22 @@ from dagwire_launcher.process import ProcessSettings
 from dagwire_launcher.secret import MIN_LENGTH
 
 
-class Settings(ServiceSettings):
+class Settings(BusSettings):
     """What the launcher needs to know."""
 
     model_config = SettingsConfigDict(env_prefix="DAGWIRE_LAUNCHER_")
 
-    nats_url: str = "nats://127.0.0.1:4222"
-    """The NATS server, with the launcher's credential."""
+    nats_url: SecretStr = SecretStr("nats://127.0.0.1:4222")
+    """The NATS server, or several joined by commas: ``nats://host:port``; may hold credentials."""
 
-    worker_nats_url: str | None = None
-    """The NATS server as run workers reach it, with their credential; unset: the launcher's own."""
+    worker_nats_url: SecretStr | None = None
+    """The NATS server as run workers reach it; may hold their credential. Unset: the launcher's own, with its."""
+
+    worker_nats_user: str | None = None
+    """The user that run workers connect to NATS as, if they share one, in place of their address's."""
+
+    worker_nats_password: SecretStr | None = None
+    """The password of the run workers' user, as it is: any characters."""
 
     credential_secret: SecretStr | None = Field(default=None, min_length=MIN_LENGTH)
     """What each run's own credential is derived from, the same for all launchers; unset: workers share one."""
@@ -67,6 +74,17 @@ class Settings(ServiceSettings):
     end_workers_on_stop: bool = False
     """Whether run workers are told to end when the launcher is: their runs are canceled. Otherwise they live on."""
 
+    @model_validator(mode="after")
+    def _check_worker(self) -> Self:
+        return self._checked("worker_nats_url", lambda: self.worker_bus_address)
+
+    @property
+    def worker_bus_address(self) -> str:
+        """The bus as run workers reach it, with the credential that they share: a secret."""
+        address = self.bus_address if self.worker_nats_url is None else self.worker_nats_url.get_secret_value()
+        password = None if self.worker_nats_password is None else self.worker_nats_password.get_secret_value()
+        return nats_address(address, user=self.worker_nats_user, password=password)
+
     @property
     def limits(self) -> Limits:
         """How long workers are waited for."""
@@ -81,7 +99,7 @@ class Settings(ServiceSettings):
     def credentials(self) -> WorkerCredentials:
         """How run workers get onto the bus."""
         secret = None if self.credential_secret is None else self.credential_secret.get_secret_value()
-        return WorkerCredentials(secret, self.worker_nats_url or self.nats_url)
+        return WorkerCredentials(secret, self.worker_bus_address)
 
     @property
     def process(self) -> ProcessSettings:

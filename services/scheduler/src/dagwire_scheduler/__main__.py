@@ -6,7 +6,8 @@ import secrets
 import socket
 from datetime import timedelta
 
-from dagwire_shared.jetstream import connect
+from dagwire_shared.health import Health
+from dagwire_shared.jetstream.member import joined
 from dagwire_shared.leases import LeaseKeeper
 from dagwire_shared.locations import Locations, read_workspace
 from dagwire_shared.process import run_service
@@ -17,13 +18,13 @@ from dagwire_scheduler.settings import Settings
 from dagwire_scheduler.skew import compare, watch_skew
 
 
-async def main(settings: Settings) -> None:
+async def main(settings: Settings, health: Health) -> None:
     """Run the scheduler until it is told to stop."""
     locations = Locations(read_workspace(settings.workspace))
     clock = SystemClock()
     holder = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
     async with (
-        connect(settings.nats_url, name="dagwire-scheduler") as bus,
+        joined(settings, health, name="dagwire-scheduler") as bus,
         LeaseKeeper(bus.state, "scheduler", holder=holder, duration=timedelta(seconds=settings.lease_seconds)) as lease,
         asyncio.TaskGroup() as tasks,
     ):

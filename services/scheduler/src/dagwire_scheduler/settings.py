@@ -3,21 +3,21 @@
 from datetime import timedelta
 from pathlib import Path
 
-from dagwire_shared.settings import ServiceSettings
-from pydantic import Field
+from dagwire_shared.settings import BusSettings
+from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from dagwire_scheduler.policy import Policy
 from dagwire_scheduler.ticks import Limits
 
 
-class Settings(ServiceSettings):
+class Settings(BusSettings):
     """What the scheduler needs to know."""
 
     model_config = SettingsConfigDict(env_prefix="DAGWIRE_SCHEDULER_")
 
-    nats_url: str = "nats://127.0.0.1:4222"
-    """The NATS server, with the scheduler's credential."""
+    nats_url: SecretStr = SecretStr("nats://127.0.0.1:4222")
+    """The NATS server, or several joined by commas: ``nats://host:port``; may hold credentials."""
 
     workspace: Path = Path("workspace.yaml")
     """The file that names the code servers."""

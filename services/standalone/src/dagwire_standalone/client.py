@@ -36,7 +36,8 @@ class Dagit:
         """Return when Dagit reaches the bus and the database."""
         while True:
             try:
-                if (await self._http.get("/readyz")).status_code == httpx.codes.OK:
+                checks = (await self._http.get("/readyz")).json()["checks"]
+                if all(check == "ok" for check in checks.values()):
                     return
             except httpx.TransportError:
                 pass  # not listening yet

@@ -31,7 +31,7 @@ class JetStreamBus:
 
 @asynccontextmanager
 async def connect(
-    url: str, *, name: str, inbox_prefix: str = "_INBOX", deadline: timedelta = CONNECT_DEADLINE
+    url: str, *, name: str, inbox_prefix: str = "_INBOX", deadline: timedelta | None = CONNECT_DEADLINE
 ) -> AsyncIterator[JetStreamBus]:
     """Connect, and stay connected while the context is open.
 
@@ -39,14 +39,17 @@ async def connect(
         url: one address, or several joined by commas; may hold credentials.
         name: what the server shows for this connection.
         inbox_prefix: where answers are received; a credential can be limited to it.
-        deadline: for the first connection.
+        deadline: for the first connection; None: it is made in the background, as later ones are.
 
     Raises:
         BusUnavailableError: no server answered before the deadline.
         PermissionDeniedError: the server refuses the credential.
     """
     connection = Connection(url, name=name, inbox_prefix=inbox_prefix)
-    await connection.open(deadline)
+    if deadline is None:
+        connection.start()
+    else:
+        await connection.open(deadline)
     try:
         yield JetStreamBus(connection)
     finally:

@@ -85,6 +85,10 @@ class Connection:
         """Make the first connection; raises like ``Link.open``."""
         await self.link.open(deadline)
 
+    def start(self) -> None:
+        """Make the first connection in the background."""
+        self.link.start()
+
     async def close(self) -> None:
         """Send what is waiting, and close for good."""
         await self.link.close()

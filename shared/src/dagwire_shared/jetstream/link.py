@@ -7,9 +7,10 @@ import asyncio
 import contextlib
 import logging
 import re
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from datetime import timedelta
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
+from urllib.parse import unquote, urlsplit
 
 import nats.errors
 from nats.aio.client import Client
@@ -25,6 +26,8 @@ PING_SECONDS: Final = 5
 GIVE_UP_SECONDS: Final = 60.0
 """A client that did not come back for so long is replaced by a new one."""
 FLUSH_SECONDS: Final = 2.0
+WAITING_SECONDS: Final = 30.0
+"""How often a process that waits for its first connection says so."""
 _WATCHES: Final = 10
 _CLOSE_SECONDS: Final = 3.0
 _DENIED: Final = re.compile(r'permissions violation for (publish|subscription) to "([^"]+)"')
@@ -91,15 +94,18 @@ class Link:
 
     def __init__(self, url: str, *, name: str, inbox_prefix: str, holder: Holder) -> None:
         self._servers = [part.strip() for part in url.split(",") if part.strip()]
+        self._credential = _credential(self._servers)
         self.name = name
         self._inbox_prefix = inbox_prefix
         self._holder = holder
         self.client: Client | None = None
         self._opened = False
+        self._reached = False
         self._closing = False
         self._up = asyncio.Event()
         self._last_cause: BaseException | None = None
         self._told = ("", 0.0)
+        self._tell_again = 0.0
         self._revival: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None
 
@@ -112,6 +118,11 @@ class Link:
     def connected(self) -> bool:
         """Whether the server can be reached now."""
         return self._up.is_set() and self.client is not None and self.client.is_connected
+
+    @property
+    def refused(self) -> bool:
+        """Whether it is away because the server refuses the credential."""
+        return not self.connected and any(word in str(self._last_cause).lower() for word in _REFUSED)
 
     async def until_connected(self) -> None:
         """Return when the server can be reached.
@@ -145,10 +156,16 @@ class Link:
             ) from None
         except nats.errors.Error as error:
             raise BusUnavailableError(f"{self.address} is no address of a NATS server: {error}") from error
-        self._opened = True
+        self._opened = self._reached = True
         self._up.set()
         self._watching = asyncio.create_task(self._watch())
         log.info("bus connected", extra={"bus": self.address, "bus_client": self.name})
+
+    def start(self) -> None:
+        """Make the first connection in the background, however long it takes; until then it is as if it were lost."""
+        self._opened = True
+        self._revival = asyncio.create_task(self._revive())
+        self._watching = asyncio.create_task(self._watch())
 
     async def close(self) -> None:
         """Send what is waiting, and close for good."""
@@ -177,6 +194,9 @@ class Link:
                 disconnected_cb=self._on_disconnected,
                 reconnected_cb=self._on_reconnected,
                 closed_cb=self._on_closed,
+                user=self._credential.user,
+                password=self._credential.password,
+                token=self._credential.token,
             )
         except BaseException:
             with contextlib.suppress(Exception):
@@ -201,9 +221,12 @@ class Link:
                     f"the NATS server at {self.address} refuses the credential of {self.name!r}: "
                     "check user and password in the address"
                 )
-            log.error("bus credential refused", extra={"bus": self.address})
+            if self._worth_telling(text):
+                log.error("bus credential refused", extra={"bus": self.address, "bus_client": self.name})
         elif self.connected and not isinstance(error, _LOSSES) and self._worth_telling(text):
             log.warning("bus error", extra={"bus": self.address, "cause": repr(error)})
+        elif not self._reached and self._has_waited():
+            log.warning("bus not there yet, waiting for it", extra={"bus": self.address, "cause": repr(error)})
         else:
             log.debug("bus unreachable", extra={"bus": self.address, "cause": repr(error)})
 
@@ -213,14 +236,24 @@ class Link:
         told, self._told = self._told, (text, now)
         return told[0] != text or now - told[1] > 1
 
+    def _has_waited(self) -> bool:
+        """Whether that the first connection is not made yet was last told of long ago, or never."""
+        now = asyncio.get_running_loop().time()
+        if now < self._tell_again:
+            return False
+        self._tell_again = now + WAITING_SECONDS
+        return True
+
     async def _on_disconnected(self) -> None:
         self._up.clear()
-        if self._opened and not self._closing:
+        if self._reached and not self._closing:
             log.warning("bus connection lost", extra={"bus": self.address})
         self._holder.lost()
 
     async def _on_reconnected(self) -> None:
-        log.info("bus connected again", extra={"bus": self.address})
+        words = "bus connected again" if self._reached else "bus connected"
+        log.info(words, extra={"bus": self.address, "bus_client": self.name})
+        self._reached = True
         self._up.set()
         self._holder.back()
 
@@ -241,7 +274,8 @@ class Link:
 
     async def _revive(self) -> None:
         """Replace the client, as nats-py gives up for good after an error that it does not know."""
-        log.warning("bus client is replaced", extra={"bus": self.address, "cause": repr(self._last_cause)})
+        if self._reached:
+            log.warning("bus client is replaced", extra={"bus": self.address, "cause": repr(self._last_cause)})
         old, self.client = self.client, None
         await self._end(old)
         while True:
@@ -255,3 +289,26 @@ class Link:
         self.client = client
         self._revival = None
         await self._on_reconnected()
+
+
+class _Credential(NamedTuple):
+    user: str | None = None
+    password: str | None = None
+    token: str | None = None
+
+
+def _credential(servers: Sequence[str]) -> _Credential:
+    """Return the credential of the addresses, which nats-py would take as it is quoted.
+
+    Given to it apart, it is also good for servers of a cluster that it learns of by itself.
+    """
+    for server in servers:
+        try:
+            split = urlsplit(server)
+        except ValueError:  # no address: nats-py says so
+            break
+        if split.username and split.password is not None:
+            return _Credential(user=unquote(split.username), password=unquote(split.password))
+        if split.username:
+            return _Credential(token=unquote(split.username))
+    return _Credential()

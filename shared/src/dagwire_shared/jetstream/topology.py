@@ -1,5 +1,6 @@
 """Creates the streams and the state bucket on a server, and brings their settings in line. Run by many at once."""
 
+import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -7,7 +8,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, Final
 
-from dagwire_shared.errors import BusError
+from dagwire_shared.errors import BusError, BusUnavailableError
 from dagwire_shared.jetstream import api
 from dagwire_shared.jetstream.adapter import JetStreamBus
 from dagwire_shared.jetstream.reader import ASK_DEADLINE
@@ -19,6 +20,7 @@ log = logging.getLogger(__name__)
 Ask = Callable[[str, Any], Awaitable[api.Answer]]
 
 _TRIES: Final = 5
+_AGAIN_SECONDS: Final = 2.0
 _MINUTES_2_NS: Final = 120 * 1_000_000_000
 
 
@@ -27,11 +29,28 @@ async def provision(bus: JetStreamBus, *, replicas: int = 1, deadline: timedelta
 
     Raises:
         BusError: the server has no JetStream, is too old, or a stream has settings that cannot be changed.
-        BusUnavailableError: no answer before the deadline.
+        BusUnavailableError: no answer before the deadline, or too few servers for the replicas are there now.
     """
     for stream in STREAMS:
         await _ensure(partial(bus.streams.ask, deadline=deadline), stream_settings(stream, replicas=replicas))
     await _ensure(partial(bus.streams.ask, deadline=deadline), bucket_settings(replicas=replicas))
+
+
+async def provision_in_time(bus: JetStreamBus, *, replicas: int) -> None:
+    """Like ``provision``, but wait as long as it takes until the bus is there and its cluster is formed.
+
+    Raises:
+        BusError: as ``provision``; waiting would not help.
+    """
+    while True:
+        await bus.connection.until_connected()
+        try:
+            await provision(bus, replicas=replicas)
+        except BusUnavailableError as error:
+            log.warning("streams cannot be made yet, trying again", extra={"cause": str(error)})
+            await asyncio.sleep(_AGAIN_SECONDS)
+        else:
+            return
 
 
 def stream_settings(stream: Stream, *, replicas: int) -> dict[str, Any]:
@@ -90,6 +109,7 @@ async def _ensure(ask: Ask, wanted: Mapping[str, Any]) -> None:
             answer = created
             break
         answer = await ask(f"STREAM.INFO.{name}", None)
+    _raise_if_passing(name, wanted, answer)
     raise BusError(f"stream {name} cannot be created: {answer.error}; Dagwire needs NATS 2.12 or newer with JetStream")
 
 
@@ -100,11 +120,21 @@ async def _align(ask: Ask, wanted: Mapping[str, Any], found: Mapping[str, Any]) 
         return
     answer = await ask(f"STREAM.UPDATE.{name}", {**found, **drift})
     if answer.error is not None:
+        _raise_if_passing(name, wanted, answer)
         raise BusError(
             f"stream {name} has settings that cannot be changed ({', '.join(sorted(drift))}): {answer.error}; "
             "export what it holds and delete it, then start again"
         )
     log.info("stream updated", extra={"stream": name, "settings": sorted(drift)})
+
+
+def _raise_if_passing(name: str, wanted: Mapping[str, Any], answer: api.Answer) -> None:
+    """Raise if the cluster has too few servers now: those that start together find one another one by one."""
+    if answer.error is not None and answer.error.err_code == api.ERR_NO_PEERS:
+        raise BusUnavailableError(
+            f"stream {name} cannot have {wanted['num_replicas']} replicas now: {answer.error}; "
+            "the NATS cluster has too few servers, or too little room"
+        )
 
 
 def _differs(wanted: object, found: object) -> bool:

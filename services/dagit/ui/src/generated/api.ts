@@ -399,7 +399,7 @@ export interface paths {
         };
         /**
          * Get Readiness
-         * @description Say whether bus and database can be reached.
+         * @description Say whether bus or database can be reached: one of them is of use. ``checks`` tells what is missing.
          */
         get: operations["get_readiness"];
         put?: never;
@@ -756,11 +756,11 @@ export interface components {
         Health: {
             /**
              * Checks
-             * @description Each thing that readiness depends on.
+             * @description Each thing that Dagit uses: ``ok``, or what is wrong with it.
              * @default {}
              */
             checks: {
-                [key: string]: boolean;
+                [key: string]: string;
             };
             /**
              * Status
