@@ -49,7 +49,7 @@ up: install ui ## Start everything on this machine with the example, and open ht
 
 # ---- check -------------------------------------------------------------------------------------------------
 
-.PHONY: test test-faults check lint types verify unit test-ui test-browser test-kube
+.PHONY: test test-faults check lint types verify unit test-ui test-browser test-docker test-kube
 test: install check test-ui ## Check everything, and run all tests but those that need more: test-faults, -browser, -kube.
 	$(RUN) pytest -q -n 2 --dist loadgroup tests/unit tests/conformance tests/e2e $(PYTEST)
 
@@ -84,6 +84,9 @@ test-ui: $(UI)/node_modules/.installed ## Check and test the web page's code.
 
 test-browser: install ui ## Click through Dagit in a real Chromium (needs the command `chromium`).
 	$(RUN) pytest -q tests/browser --browser $(PYTEST)
+
+test-docker: install ## Test the Docker backend on the engine of $DOCKER_HOST.
+	$(RUN) pytest -q tests/docker $(PYTEST)
 
 test-kube: install ## Test on the cluster of $KUBECONFIG, into which the images of `make images` were loaded.
 	$(RUN) pytest -q tests/kube --timeout 600 $(PYTEST)

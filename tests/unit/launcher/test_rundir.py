@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from dagwire_launcher.process import surplus
 from dagwire_launcher.procfs import Process
 from dagwire_launcher.rundir import TAIL_BYTES, Record, RunDirectory, run_directories
+from dagwire_launcher.surplus import surplus
 from dagwire_shared.errors import InvalidIdentifierError
 from dagwire_shared.ids import RunId, run_id_for
 

@@ -25,7 +25,7 @@ def test_workers_get_the_launchers_server_unless_they_have_their_own():
 
 def test_with_a_credential_secret_each_worker_gets_a_credential_of_its_own():
     settings = Settings.load(nats_url="nats://launcher:l@a", credential_secret="s" * 32)
-    assert "launcher" not in str(settings.process.credentials.environment(RUN))
+    assert "launcher" not in str(settings.credentials.environment(RUN))
     assert "sss" not in repr(settings)
 
 

@@ -2,12 +2,12 @@
 
 from datetime import timedelta
 
-from dagwire_shared.health import Health
+from dagwire_shared.health import OK, Health
 from dagwire_shared.jetstream.member import joined
 from dagwire_shared.process import run_service
 
+from dagwire_launcher.backends import make_backend
 from dagwire_launcher.instance import instance_name
-from dagwire_launcher.process import ProcessBackend
 from dagwire_launcher.service import Launcher, Policy
 from dagwire_launcher.settings import Settings
 
@@ -21,7 +21,8 @@ async def main(settings: Settings, health: Health) -> None:
         sweep=timedelta(seconds=settings.sweep_seconds),
         end_workers_on_stop=settings.end_workers_on_stop,
     )
-    backend = ProcessBackend(settings.process)
+    backend = make_backend(settings)
+    health.add("backend", lambda: backend.trouble or OK)
     with instance_name(settings.directory) as holder:
         async with joined(settings, health, name="dagwire-launcher") as bus:
             await Launcher(bus, backend, policy, holder=holder).run()

@@ -26,6 +26,8 @@ from dagwire_launcher.command import command_line, environment
 from dagwire_launcher.credentials import WorkerCredentials
 from dagwire_launcher.errors import BackendUnavailableError, LaunchRefusedError
 from dagwire_launcher.rundir import Record, RunDirectory, run_directories
+from dagwire_launcher.settings import Settings
+from dagwire_launcher.surplus import surplus
 
 log = logging.getLogger(__name__)
 
@@ -203,10 +205,17 @@ class ProcessBackend:
             run.remove()
 
 
-def surplus(released: Sequence[tuple[datetime, RunDirectory]], *, keep: int, since: datetime) -> list[RunDirectory]:
-    """Return the directories of ended runs that may go: all but the ``keep`` newest, and none older than ``since``."""
-    newest_first = sorted(released, key=lambda pair: pair[0], reverse=True)
-    return [run for place, (at, run) in enumerate(newest_first) if place >= keep or at < since]
+def make_backend(settings: Settings) -> ProcessBackend:
+    """Return the backend, as the launcher's settings want it."""
+    return ProcessBackend(
+        ProcessSettings(
+            directory=settings.directory,
+            credentials=settings.credentials,
+            output_bytes=settings.output_bytes,
+            keep_runs=settings.keep_runs,
+            keep_for=timedelta(days=settings.keep_days),
+        )
+    )
 
 
 def _note(run: RunDirectory, process: procfs.Process) -> Record:

@@ -11,7 +11,6 @@ from pydantic_settings import SettingsConfigDict
 
 from dagwire_launcher.credentials import WorkerCredentials
 from dagwire_launcher.endings import Limits
-from dagwire_launcher.process import ProcessSettings
 from dagwire_launcher.secret import MIN_LENGTH
 
 
@@ -35,11 +34,23 @@ class Settings(BusSettings):
     credential_secret: SecretStr | None = Field(default=None, min_length=MIN_LENGTH)
     """What each run's own credential is derived from, the same for all launchers; unset: workers share one."""
 
-    backend: Literal["process"] = "process"
-    """Where run workers live: ``process`` makes each a process of this machine."""
+    backend: Literal["process", "docker"] = "process"
+    """Where run workers live: ``process`` makes each a process of this machine, ``docker`` a container."""
+
+    instance: str = Field(default="dagwire", pattern=r"^[a-z0-9]([a-z0-9-]{0,51}[a-z0-9])?$")
+    """What this installation is called: its launchers share the containers that bear its name, and no others."""
+
+    run_config: Path | None = None
+    """The run-config file: what the operator lays down for the containers of runs."""
 
     directory: Path = Path(".dagwire/runs")
     """Process backend: where each run has a directory for its launch message, its output and its files."""
+
+    docker_host: str | None = None
+    """Docker backend: the engine's address; unset: ``DOCKER_HOST``, or ``unix:///var/run/docker.sock``."""
+
+    docker_network: str = "bridge"
+    """Docker backend: the network of run containers, on which they reach the bus."""
 
     max_concurrent_runs: int = Field(default=10, ge=0)
     """How many runs may have a worker at the same time; the others wait in the queue. 0 holds all of them."""
@@ -63,13 +74,13 @@ class Settings(BusSettings):
     """How often open runs are looked at whose worker nobody watches, in seconds; if it is gone, the run is lost."""
 
     output_bytes: int = Field(default=1024 * 1024, ge=4096)
-    """Process backend: a worker's output file is cut to its last lines when it grows beyond this many bytes."""
+    """Process and Docker backend: how much of a worker's output is kept, in bytes; older lines go."""
 
     keep_runs: int = Field(default=1000, ge=0)
-    """Process backend: how many directories of ended runs are kept; older ones are removed."""
+    """How many directories or containers of ended runs are kept; older ones are removed."""
 
     keep_days: float = Field(default=14, ge=0)
-    """Process backend: for how many days the directory of an ended run is kept."""
+    """For how many days the directory or container of an ended run is kept."""
 
     end_workers_on_stop: bool = False
     """Whether run workers are told to end when the launcher is: their runs are canceled. Otherwise they live on."""
@@ -100,14 +111,3 @@ class Settings(BusSettings):
         """How run workers get onto the bus."""
         secret = None if self.credential_secret is None else self.credential_secret.get_secret_value()
         return WorkerCredentials(secret, self.worker_bus_address)
-
-    @property
-    def process(self) -> ProcessSettings:
-        """What the process backend needs to know."""
-        return ProcessSettings(
-            directory=self.directory,
-            credentials=self.credentials,
-            output_bytes=self.output_bytes,
-            keep_runs=self.keep_runs,
-            keep_for=timedelta(days=self.keep_days),
-        )

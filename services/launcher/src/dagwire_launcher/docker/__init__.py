@@ -1,0 +1,1 @@
+"""The Docker backend: a run worker is a container of one Docker engine."""
