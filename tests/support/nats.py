@@ -10,6 +10,7 @@ import sysconfig
 from collections.abc import AsyncIterator
 from importlib import metadata
 from pathlib import Path
+from urllib.parse import quote
 
 _START_SECONDS = 10.0
 _POLL_SECONDS = 0.005
@@ -52,7 +53,7 @@ class NatsServer:
 
     def url_for(self, user: str, password: str) -> str:
         """The address with the credentials of a user of ``config``."""
-        return f"nats://{user}:{password}@127.0.0.1:{self.port}"
+        return f"nats://{quote(user, safe='')}:{quote(password, safe='')}@127.0.0.1:{self.port}"
 
     @property
     def pid(self) -> int:

@@ -6,16 +6,17 @@ Knows neither subscriptions nor requests; whoever holds the link is told when it
 import asyncio
 import contextlib
 import logging
+import random
 import re
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine
 from datetime import timedelta
-from typing import Any, Final, NamedTuple, Protocol
-from urllib.parse import unquote, urlsplit
+from typing import Any, Final, Protocol
 
 import nats.errors
 from nats.aio.client import Client
 
 from dagwire_shared.errors import BusUnavailableError, PermissionDeniedError
+from dagwire_shared.jetstream.client import TolerantClient, credential_in
 from dagwire_shared.logs import redact
 
 log = logging.getLogger(__name__)
@@ -28,11 +29,14 @@ GIVE_UP_SECONDS: Final = 60.0
 FLUSH_SECONDS: Final = 2.0
 WAITING_SECONDS: Final = 30.0
 """How often a process that waits for its first connection says so."""
+_REFUSED_SECONDS: Final = (0.25, 10.0)
+"""The first and the longest pause after a refused credential; it doubles from one to the other."""
+_REFUSALS: Final = 16
 _WATCHES: Final = 10
 _CLOSE_SECONDS: Final = 3.0
 _DENIED: Final = re.compile(r'permissions violation for (publish|subscription) to "([^"]+)"')
 _LOSSES: Final = (OSError, nats.errors.UnexpectedEOF, nats.errors.StaleConnectionError)
-_REFUSED: Final = ("authorization violation", "authentication")
+_REFUSED: Final = ("authorization violation", "authentication timeout")
 
 
 class DisconnectedError(Exception):
@@ -74,27 +78,12 @@ async def unbroken(work: Coroutine[Any, Any, None], seconds: float) -> None:
     task.result()
 
 
-class _Client(Client):
-    """nats-py's client, but for its reading of headers: a Python call per character took 10 % of the time."""
-
-    @staticmethod
-    def _parse_header_lines(raw: bytes) -> dict[str, str]:
-        """Read ``Name: Value`` lines; one without a proper name is left out, as nats-py does."""
-        headers: dict[str, str] = {}
-        for line in raw.decode("utf-8", "replace").split("\r\n"):
-            name, colon, value = line.partition(":")
-            name = name.strip()
-            if colon and name.isascii() and name.isprintable() and " " not in name:
-                headers[name] = value.strip()
-        return headers
-
-
 class Link:
     """A connection that is tried again for ever once it was made."""
 
     def __init__(self, url: str, *, name: str, inbox_prefix: str, holder: Holder) -> None:
         self._servers = [part.strip() for part in url.split(",") if part.strip()]
-        self._credential = _credential(self._servers)
+        self._credential = credential_in(self._servers)
         self.name = name
         self._inbox_prefix = inbox_prefix
         self._holder = holder
@@ -105,6 +94,7 @@ class Link:
         self._up = asyncio.Event()
         self._last_cause: BaseException | None = None
         self._told = ("", 0.0)
+        self._refusals = 0
         self._tell_again = 0.0
         self._revival: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None
@@ -177,7 +167,7 @@ class Link:
         await self._end(self.client)
 
     async def _new_client(self) -> Client:
-        client = _Client()
+        client = TolerantClient()
         try:
             await client.connect(
                 servers=self._servers,
@@ -221,14 +211,23 @@ class Link:
                     f"the NATS server at {self.address} refuses the credential of {self.name!r}: "
                     "check user and password in the address"
                 )
-            if self._worth_telling(text):
-                log.error("bus credential refused", extra={"bus": self.address, "bus_client": self.name})
+            await self._on_refused(text)
         elif self.connected and not isinstance(error, _LOSSES) and self._worth_telling(text):
             log.warning("bus error", extra={"bus": self.address, "cause": repr(error)})
         elif not self._reached and self._has_waited():
             log.warning("bus not there yet, waiting for it", extra={"bus": self.address, "cause": repr(error)})
         else:
             log.debug("bus unreachable", extra={"bus": self.address, "cause": repr(error)})
+
+    async def _on_refused(self, text: str) -> None:
+        """Hold nats-py back, which waits for this: the credential may be good again later, and many may be refused."""
+        first, longest = _REFUSED_SECONDS
+        pause = min(longest, first * 2**self._refusals) * random.uniform(0.5, 1.5)  # noqa: S311 # jitter, no secret
+        self._refusals = min(self._refusals + 1, _REFUSALS)
+        if self._worth_telling(text):
+            extra = {"bus": self.address, "bus_client": self.name, "again_in_seconds": round(pause, 1)}
+            log.error("bus credential refused", extra=extra)
+        await asyncio.sleep(pause)
 
     def _worth_telling(self, text: str) -> bool:
         """Whether this error was not told of within the last second: a flood of them says no more."""
@@ -254,6 +253,7 @@ class Link:
         words = "bus connected again" if self._reached else "bus connected"
         log.info(words, extra={"bus": self.address, "bus_client": self.name})
         self._reached = True
+        self._refusals = 0
         self._up.set()
         self._holder.back()
 
@@ -289,26 +289,3 @@ class Link:
         self.client = client
         self._revival = None
         await self._on_reconnected()
-
-
-class _Credential(NamedTuple):
-    user: str | None = None
-    password: str | None = None
-    token: str | None = None
-
-
-def _credential(servers: Sequence[str]) -> _Credential:
-    """Return the credential of the addresses, which nats-py would take as it is quoted.
-
-    Given to it apart, it is also good for servers of a cluster that it learns of by itself.
-    """
-    for server in servers:
-        try:
-            split = urlsplit(server)
-        except ValueError:  # no address: nats-py says so
-            break
-        if split.username and split.password is not None:
-            return _Credential(user=unquote(split.username), password=unquote(split.password))
-        if split.username:
-            return _Credential(token=unquote(split.username))
-    return _Credential()

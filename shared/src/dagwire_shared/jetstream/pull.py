@@ -178,9 +178,11 @@ async def create_consumer(
         BusError: the server refuses the settings.
     """
     request = {"stream_name": stream, "config": {"name": name, **config}}
-    reply = await connection.request(
-        f"{api.API}.CONSUMER.CREATE.{stream}.{name}", json.dumps(request).encode(), wait=wait
-    )
+    subject = f"{api.API}.CONSUMER.CREATE.{stream}.{name}"
+    # The filter stands in the request's own subject, so that a credential can be limited to it.
+    if (only := config.get("filter_subject")) is not None:
+        subject += f".{only}"
+    reply = await connection.request(subject, json.dumps(request).encode(), wait=wait)
     answer = api.read_answer(reply)
     if answer.error is not None and answer.error.code == 400:  # noqa: PLR2004 # the API's "bad request"
         raise BusError(f"consumer {name} of {stream} was refused: {answer.error}")

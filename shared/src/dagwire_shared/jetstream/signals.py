@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Final
@@ -15,6 +15,8 @@ from dagwire_shared.jetstream import api
 from dagwire_shared.jetstream.connection import Connection, DisconnectedError, UnansweredError
 
 log = logging.getLogger(__name__)
+
+HeadedHandler = Callable[[bytes, Mapping[str, str]], Awaitable[bytes | None]]
 
 _WAITING_LIMIT: Final = 1024
 _HANDLERS_LIMIT: Final = 64
@@ -69,12 +71,24 @@ class JetStreamSignals:
     @asynccontextmanager
     async def serve(self, subject: str, handler: Handler, *, group: str) -> AsyncIterator[None]:
         """Answer questions while the context is open."""
+
+        async def answer(body: bytes, _headers: Mapping[str, str]) -> bytes:
+            return await handler(body)
+
+        async with self.serve_headed(subject, answer, group=group):
+            yield
+
+    @asynccontextmanager
+    async def serve_headed(self, subject: str, handler: HeadedHandler, *, group: str) -> AsyncIterator[None]:
+        """Answer questions that have headers while the context is open; None leaves a question unanswered."""
         free = asyncio.Semaphore(_HANDLERS_LIMIT)
         tasks: set[asyncio.Task[None]] = set()
 
         async def answer(msg: Msg) -> None:
             try:
-                await self._connection.publish(msg.reply, await handler(msg.data))
+                said = await handler(msg.data, msg.headers or {})
+                if said is not None:
+                    await self._connection.publish(msg.reply, said)
             except DisconnectedError as error:
                 log.debug("answer lost", extra={"subject": subject, "cause": str(error)})
             except Exception:

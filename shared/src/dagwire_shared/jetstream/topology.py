@@ -8,7 +8,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, Final
 
-from dagwire_shared.errors import BusError, BusUnavailableError
+from dagwire_shared.errors import BusError, BusUnavailableError, PermissionDeniedError
 from dagwire_shared.jetstream import api
 from dagwire_shared.jetstream.adapter import JetStreamBus
 from dagwire_shared.jetstream.reader import ASK_DEADLINE
@@ -26,6 +26,8 @@ _MINUTES_2_NS: Final = 120 * 1_000_000_000
 
 async def provision(bus: JetStreamBus, *, replicas: int = 1, deadline: timedelta = ASK_DEADLINE) -> None:
     """Create what is missing and update what drifted. Any number of processes may do so at once.
+
+    What drifted is left to others by a process whose credential does not allow to update it.
 
     Raises:
         BusError: the server has no JetStream, is too old, or a stream has settings that cannot be changed.
@@ -118,7 +120,11 @@ async def _align(ask: Ask, wanted: Mapping[str, Any], found: Mapping[str, Any]) 
     drift = {key: value for key, value in wanted.items() if _differs(value, found.get(key))}
     if not drift:
         return
-    answer = await ask(f"STREAM.UPDATE.{name}", {**found, **drift})
+    try:
+        answer = await ask(f"STREAM.UPDATE.{name}", {**found, **drift})
+    except PermissionDeniedError:
+        log.info("stream is brought in line by another service", extra={"stream": name, "settings": sorted(drift)})
+        return
     if answer.error is not None:
         _raise_if_passing(name, wanted, answer)
         raise BusError(
