@@ -3,10 +3,14 @@
 import asyncio
 
 import pytest
+from dagwire_launcher.admission import queued
+from dagwire_launcher.credentials import WorkerCredentials
+from dagwire_launcher.ledger import Ledger
 from dagwire_shared.ids import run_id_for
 from dagwire_shared.jetstream import connect, provision
 from support.buses import fresh
-from support.launching import said, until, until_said
+from support.credentials import SECRET, as_user, callout, guarded_server
+from support.launching import a_request, said, until, until_said
 from support.nats import nats_server
 
 WORKER_ONLY = """
@@ -141,11 +145,58 @@ async def test_a_worker_that_may_not_speak_ends_at_once_and_says_why(tmp_path, w
         assert "does not allow to publish" in process.text()
 
 
-async def test_a_wrong_password_ends_the_worker_at_once(tmp_path, worker):
+async def test_a_credential_that_stays_refused_ends_the_worker_with_the_reason(tmp_path, worker):
     async with nats_server(tmp_path / "nats", config=WORKER_ONLY) as server:
-        process = worker("wrong", nats_url=server.url_for("worker", "secret"))
-        assert await process.ended() == 77
-        assert "secret" not in process.text()
+        process = worker("wrong", nats_url=server.url_for("worker", "hush"), settings={"refused_seconds": 1})
+        assert await process.ended() == 77, process.text()
+        assert process.text().count("tried again") > 1
+        assert "has done so for 1 s" in process.text()
+        assert "hush" not in process.text()
+
+
+async def test_a_worker_that_nobody_vouches_for_yet_waits_and_runs(tmp_path, worker):
+    async with guarded_server(tmp_path / "nats") as server, as_user(server, "launcher") as bus:
+        await provision(bus)
+        run_id = run_id_for("early")
+        await Ledger(bus.streams).say(run_id, queued(a_request("early")), after=0)
+        credential = WorkerCredentials(SECRET, server.url).environment(run_id)
+        process = worker(
+            "early",
+            nats_url=credential["DAGWIRE_WORKER_NATS_URL"],
+            settings={"inbox_prefix": credential["DAGWIRE_WORKER_INBOX_PREFIX"]},
+        )
+        await until(lambda: _says(process, "tried again"), what="the worker is refused")
+        async with callout(bus).serving(bus):
+            assert await process.ended() == 0, process.text()
+        assert (await said(bus, run_id))[-1].type == "dagwire.run.succeeded"
+        assert "denied" not in process.text()
+        assert "not heard" not in process.text()
+
+
+async def test_a_run_goes_on_while_its_credential_expires_again_and_again(tmp_path, worker):
+    async with guarded_server(tmp_path / "nats") as server, as_user(server, "launcher") as bus:
+        await provision(bus)
+        run_id, file = run_id_for("long"), tmp_path / "go"
+        await Ledger(bus.streams).say(run_id, queued(a_request("long")), after=0)
+        credential = WorkerCredentials(SECRET, server.url).environment(run_id)
+        async with callout(bus, credential=1, farewell=60).serving(bus):
+            process = worker(
+                "long",
+                "talking",
+                nats_url=credential["DAGWIRE_WORKER_NATS_URL"],
+                settings={"inbox_prefix": credential["DAGWIRE_WORKER_INBOX_PREFIX"]},
+                tags={"file": str(file)},
+            )
+            await until(lambda: _says(process, "connected again", times=3), what="its credential expires three times")
+            file.touch()
+            assert await process.ended() == 0, process.text()
+        events = await said(bus, run_id)
+        assert [one.id for one in events[1:]] == [f"{run_id}:1:{number}" for number in range(len(events) - 1)]
+        assert events[-1].type == "dagwire.run.succeeded"
+
+
+async def _says(process, words, *, times=1):
+    return process.text().count(words) >= times
 
 
 @pytest.fixture(autouse=True)

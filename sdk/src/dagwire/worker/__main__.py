@@ -95,7 +95,7 @@ def _start(settings: Settings, run_id: RunId, traceparent: str | None) -> Link:
         finally:
             sys.setswitchinterval(usual)
 
-    link = Link(lambda: connected(settings.nats_url, run_id, inbox_prefix=settings.inbox_prefix), take)
+    link = Link(lambda: connected(settings, run_id), take)
     link.start()
     return link
 

@@ -5,20 +5,24 @@ It runs no user code, and imports no models: it is at work while those are impor
 
 import asyncio
 import logging
+import random
 import threading
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
+from itertools import chain, repeat
 from typing import Final
 
 from dagwire_shared.bus import Bus, Streams
-from dagwire_shared.errors import BusUnavailableError
+from dagwire_shared.errors import BusUnavailableError, PermissionDeniedError
 from dagwire_shared.ids import RunId
 from dagwire_shared.jetstream import connect
 
 from dagwire.worker.claim import Claim
 from dagwire.worker.codes import EXIT_CLAIM_LOST, exit_code
+from dagwire.worker.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +30,7 @@ Connect = Callable[[], AbstractAsyncContextManager[Bus]]
 Work = Callable[[Bus], Awaitable[None]]
 
 _CONNECT: Final = timedelta(seconds=5)
+_PAUSES_SECONDS: Final = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 
 
 class Link:
@@ -96,16 +101,48 @@ class Link:
                 self.finished.set_result(None)
 
 
+class _Refused:
+    """The patience with a credential that is refused: no launcher may be there to vouch for it right now."""
+
+    def __init__(self, seconds: float) -> None:
+        self._end = time.monotonic() + seconds
+        self._seconds = seconds
+        self._pauses = chain(_PAUSES_SECONDS, repeat(_PAUSES_SECONDS[-1]))
+
+    async def pause(self, error: PermissionDeniedError) -> None:
+        """Wait before the next try.
+
+        Raises:
+            PermissionDeniedError: there has been enough of it.
+        """
+        left = self._end - time.monotonic()
+        if left <= 0:
+            raise PermissionDeniedError(
+                f"{error}, and has done so for {self._seconds:g} s: the run has ended, no launcher answers, or launcher"
+                " and server were not given the same credential secret"
+            ) from error
+        pause = next(self._pauses) * random.uniform(0.5, 1.5)  # noqa: S311 -- jitter, no secret
+        log.warning("credential is refused, and tried again", extra={"cause": str(error), "seconds": round(pause, 1)})
+        await asyncio.sleep(min(pause, left))
+
+
 @asynccontextmanager
-async def connected(url: str, run_id: RunId, *, inbox_prefix: str) -> AsyncIterator[Bus]:
-    """Connect to the bus, however long that takes."""
-    name = f"dagwire-run-{run_id}"
+async def connected(settings: Settings, run_id: RunId) -> AsyncIterator[Bus]:
+    """Connect to the bus, however long that takes.
+
+    Raises:
+        PermissionDeniedError: the credential has been refused for as long as the settings allow.
+    """
+    name, refused = f"dagwire-run-{run_id}", _Refused(settings.refused_seconds)
     while True:
         try:
-            context = connect(url, name=name, inbox_prefix=inbox_prefix, deadline=_CONNECT)
+            context = connect(settings.nats_url, name=name, inbox_prefix=settings.inbox_prefix, deadline=_CONNECT)
             bus = await context.__aenter__()
         except BusUnavailableError as error:
             log.warning("bus is not reached yet", extra={"run_id": run_id, "cause": str(error)})
+            continue
+        except PermissionDeniedError as error:
+            await refused.pause(error)
             continue
         break
     try:

@@ -162,7 +162,8 @@ class Run:
 
     def _code_without_run(self, link: Link) -> int | None:
         """Return the exit code of a worker that may not say how the run ended; None: it may."""
-        if not link.answered.acquire(timeout=_CLAIM_SECONDS):
+        # The lock alone does not tell: an exception may have struck between taking it and giving it back.
+        if not link.claimed.done() and not link.answered.acquire(timeout=_CLAIM_SECONDS):
             log.error("the bus was not reached, so the run was not taken")
             return EXIT_UNTOLD
         return link.code_without_run()

@@ -20,6 +20,9 @@ class Settings:
     inbox_prefix: str = "_INBOX_worker"
     """Where answers are received: a credential of run workers allows nothing else."""
 
+    refused_seconds: float = 300.0
+    """How long a refused credential is tried again at the start, in seconds: whoever vouches for it may be away."""
+
     storage_directory: Path = Path(".dagwire/storage")
     """Where the file-system IO manager keeps the outputs of steps."""
 
