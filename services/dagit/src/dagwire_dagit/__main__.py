@@ -24,7 +24,7 @@ async def main(settings: Settings, health: Health) -> None:
     servers = read_workspace(settings.workspace) if settings.workspace is not None else ()
     with listen(settings.host, settings.port) as listener:
         database = Database(settings.database_address, statement_seconds=settings.statement_seconds)
-        async with database, join(settings, name="dagit") as member:
+        async with database, join(settings, name="dagit", inbox_prefix="_INBOX_dagit") as member:
             services = Services.build(
                 bus=member.bus,
                 store=PostgresStore(database),

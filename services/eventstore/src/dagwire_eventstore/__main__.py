@@ -39,7 +39,7 @@ async def serve(settings: EventStoreSettings, health: Health) -> None:
     gc.set_threshold(50_000, 20, 50)
     database = Database(settings.database_address)
     health.add("database", lambda: database.state, informs=True)
-    async with joined(settings, health, name=NAME) as bus:
+    async with joined(settings, health, name=NAME, inbox_prefix="_INBOX_eventstore") as bus:
         await until_prepared(database, settings)
         await EventStore(bus, database, settings).run()
 

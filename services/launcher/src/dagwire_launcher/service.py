@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Final
 
 from dagwire_shared.bus import Bus
+from dagwire_shared.ids import RunId
 from dagwire_shared.leases import LeaseKeeper
 
 from dagwire_launcher.backend import Backend
@@ -65,6 +66,10 @@ class Launcher:
         self._orders = Orders(bus.streams, ledger, locks)
         self._sweep = Sweep(bus.streams, backend, every=policy.sweep)
         self._watch = Watch(backend, ledger, policy.limits, freed=self._dispatcher.wake)
+
+    def watches(self, run_id: RunId) -> bool:
+        """Return whether this launcher watches over a worker of the run."""
+        return self._watch.knows(run_id)
 
     async def run(self) -> None:
         """Launch runs until cancelled; workers live on unless the policy says otherwise."""

@@ -9,9 +9,10 @@ from dagwire_shared.settings import BusSettings
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
+from dagwire_launcher.callout import CalloutSettings
 from dagwire_launcher.credentials import WorkerCredentials
 from dagwire_launcher.endings import Limits
-from dagwire_launcher.secret import MIN_LENGTH
+from dagwire_launcher.secret import MIN_LENGTH, CredentialSecret
 
 
 class Settings(BusSettings):
@@ -33,6 +34,12 @@ class Settings(BusSettings):
 
     credential_secret: SecretStr | None = Field(default=None, min_length=MIN_LENGTH)
     """What each run's own credential is derived from, the same for all launchers; unset: workers share one."""
+
+    previous_credential_secret: SecretStr | None = Field(default=None, min_length=MIN_LENGTH)
+    """The secret before the current one: while it stands here, workers that were created under it stay on the bus."""
+
+    credential_seconds: float = Field(default=600, ge=1)
+    """How long a worker's connection lasts before its credential is looked at again, in seconds."""
 
     backend: Literal["process", "docker"] = "process"
     """Where run workers live: ``process`` makes each a process of this machine, ``docker`` a container."""
@@ -111,3 +118,16 @@ class Settings(BusSettings):
         """How run workers get onto the bus."""
         secret = None if self.credential_secret is None else self.credential_secret.get_secret_value()
         return WorkerCredentials(secret, self.worker_bus_address)
+
+    @property
+    def callout(self) -> CalloutSettings | None:
+        """What the answers to the NATS server rest on; None: there are no credentials to give."""
+        kept = [self.credential_secret, self.previous_credential_secret]
+        secrets = [CredentialSecret(one.get_secret_value()) for one in kept if one is not None]
+        if self.credential_secret is None:
+            return None
+        return CalloutSettings(
+            secrets=secrets,
+            credential=timedelta(seconds=self.credential_seconds),
+            farewell=timedelta(seconds=self.leave_grace_seconds),
+        )

@@ -24,7 +24,7 @@ async def main(settings: Settings, health: Health) -> None:
     clock = SystemClock()
     holder = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
     async with (
-        joined(settings, health, name="dagwire-scheduler") as bus,
+        joined(settings, health, name="dagwire-scheduler", inbox_prefix="_INBOX_scheduler") as bus,
         LeaseKeeper(bus.state, "scheduler", holder=holder, duration=timedelta(seconds=settings.lease_seconds)) as lease,
         asyncio.TaskGroup() as tasks,
     ):
