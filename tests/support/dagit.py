@@ -145,6 +145,7 @@ JOB = pb.Job(
             definition="load",
             outputs=[pb.Output(name="result", type="DataFrame", required=True)],
             config_schema_json='{"type": "object"}',
+            container_config_json='{"resources": {"limits": {"memory": "1Gi"}}}',
         ),
         pb.Node(
             name="mean",
@@ -157,6 +158,7 @@ JOB = pb.Job(
     ],
     resources=[pb.Resource(name="db", description="The database.")],
     executor="in_process",
+    container_config_json='{"nodeSelector": {"disk": "fast"}}',
     config_schema_json='{"type": "object", "properties": {}}',
     default_run_config_json="{}",
 )
@@ -169,7 +171,7 @@ def a_location(name: str = "weather", **changes: Any) -> Location:
         "host": "127.0.0.1",
         "port": 4000,
         "status": Status.LOADED,
-        "server": pb.ServerInfo(image="example/weather:1"),
+        "server": pb.ServerInfo(image="example/weather:1", container_context_json='{"k8s": {}}'),
         "repositories": {"weather": pb.Repository(name="weather", jobs=[JOB], schedules=[SCHEDULE])},
         "definitions_hash": "0f" * 32,
         "loaded_at": AT,

@@ -94,6 +94,8 @@ class World:
         self.created: Counter[RunId] = Counter()
         """How many worker processes were started."""
         self.asked: Counter[RunId] = Counter()
+        self.orders: dict[RunId, WorkerOrder] = {}
+        """What each worker was created from."""
         self.workers: dict[RunId, Worker] = {}
         self.released: set[RunId] = set()
         self.ends: dict[RunId, asyncio.Future[WorkerEnd]] = {}
@@ -138,6 +140,7 @@ class World:
         self.asked[order.run_id] += 1
         if order.run_id not in self.workers:
             self.created[order.run_id] += 1
+            self.orders[order.run_id] = order
             self.workers[order.run_id] = Worker(order.run_id, f"worker-{order.run_id}", datetime.now(UTC))
             self.ends[order.run_id] = asyncio.get_running_loop().create_future()
             task = asyncio.create_task(self._play(order.run_id))

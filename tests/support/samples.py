@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 from dagwire_shared import commands, events
 from dagwire_shared.ids import run_id_for, schedule_id_for
+from dagwire_shared.records import CodePointer
 
 AT = datetime(2026, 11, 1, 12, 30, 15, 250000, tzinfo=UTC)
 RUN = run_id_for("sample")
@@ -116,6 +117,16 @@ EVENTS: list[events.Event] = [
 
 COMMANDS: list[commands.Command] = [
     REQUEST,
-    commands.LaunchRun(run_id=RUN, request=REQUEST, priority=3),
+    commands.LaunchRun(
+        run_id=RUN,
+        request=REQUEST,
+        priority=3,
+        code=commands.RunCode(
+            image="team/etl:7",
+            pointer=CodePointer(python_file="/app/repo.py", working_directory="/app", executable="/usr/bin/python3"),
+            container_context={"k8s": {"serviceAccountName": "etl"}},
+            container_config={"resources": {"limits": {"memory": "1Gi"}}},
+        ),
+    ),
     commands.CancelRun(run_id=RUN, requested_by=USER),
 ]

@@ -15,6 +15,7 @@ from dagwire_shared.ids import check_name
 
 from dagwire.errors import DefinitionError, call_site
 from dagwire.ports import In, Out
+from dagwire.tags import read_tags
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,10 @@ class NodeDefinition:
         self.description: Final = description
         self.source: Final = source
         """``file.py:12`` of its function."""
-        self.tags: Final[Mapping[str, str]] = MappingProxyType(valid_tags(tags, where))
+        read = read_tags(tags, where)
+        self.tags: Final[Mapping[str, str]] = read.labels
+        self.container_config: Final = read.container_config
+        """What the pods of this shall be like; None: nothing is said."""
         for port in (*ins, *outs):
             valid_name(port, f"{where}: input or output")
         self.ins: Final[Mapping[str, In]] = MappingProxyType(dict(ins))
@@ -88,6 +92,8 @@ class Node:
     definition: NodeDefinition
     inputs: Mapping[str, InputSource] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
+    container_config: Mapping[str, Any] | None = None
+    """What the pods of this node shall be like; None: nothing is said."""
     where: str = ""
     """``file.py:12`` of the call that placed it."""
 
@@ -146,7 +152,8 @@ class Body:
                 f"({self.nodes[pending.name].where} and {where}); give each its own alias"
             )
         name = pending.name or self._free(definition.name)
-        node = Node(name, definition, MappingProxyType(dict(inputs)), pending.tags, where)
+        given = MappingProxyType(dict(inputs))
+        node = Node(name, definition, given, pending.tags, pending.container_config, where)
         self.nodes[name] = node
         return node
 
@@ -190,16 +197,20 @@ class PendingNode:
     ) -> None:
         self.definition: Final = definition
         self.name: Final = None if alias is None else valid_name(alias, f"{definition.kind} {definition.name!r}: alias")
-        own = valid_tags(tags, f"{definition.kind} {definition.name!r}")
-        self.tags: Final[Mapping[str, str]] = MappingProxyType({**definition.tags, **own})
+        self._given: Final = tags or {}
+        own = read_tags(self._given, f"{definition.kind} {definition.name!r}")
+        self.tags: Final[Mapping[str, str]] = MappingProxyType({**definition.tags, **own.labels})
+        self.container_config: Final = (
+            definition.container_config if own.container_config is None else own.container_config
+        )
 
     def alias(self, name: str) -> "PendingNode":
         """Return this under another name."""
-        return PendingNode(self.definition, alias=name, tags=self.tags)
+        return PendingNode(self.definition, alias=name, tags=self._given)
 
     def tag(self, tags: Mapping[str, Any]) -> "PendingNode":
-        """Return this with more tags."""
-        return PendingNode(self.definition, alias=self.name, tags={**self.tags, **tags})
+        """Return this with more tags; one that it has already is replaced."""
+        return PendingNode(self.definition, alias=self.name, tags={**self._given, **tags})
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Place it in the graph that is being composed; the result stands for its outputs."""
@@ -283,23 +294,3 @@ def valid_name(name: Any, what: str) -> str:
         return check_name(name)
     except InvalidIdentifierError as error:
         raise DefinitionError(f"{what}: {error}") from error
-
-
-def valid_tags(tags: Mapping[str, Any] | None, what: str) -> dict[str, str]:
-    """Return tags as strings.
-
-    Raises:
-        DefinitionError: a tag is no string, number or boolean, or too long.
-    """
-    result = {}
-    for key, value in (tags or {}).items():
-        if not isinstance(key, str) or not isinstance(value, str | int | float | bool):
-            raise DefinitionError(f"{what}: tag {key!r}: {value!r} is not text; tags are strings")
-        text = value if isinstance(value, str) else str(value)
-        if max(len(key), len(text)) > _MAX_TAG:
-            raise DefinitionError(f"{what}: tag {key[:40]!r} is longer than {_MAX_TAG} characters")
-        result[key] = text
-    return result
-
-
-_MAX_TAG: Final = 256

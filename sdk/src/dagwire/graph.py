@@ -74,7 +74,7 @@ def graph(
         description: what it does; the docstring if not given.
         ins: more about inputs, by parameter.
         out: the names of its outputs, where there are several.
-        tags: free labels.
+        tags: free labels; ``dagwire/kubernetes`` says what the pods of its steps shall be like.
     """
 
     def decorate(function: Callable[..., Any]) -> GraphDefinition:

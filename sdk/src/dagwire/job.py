@@ -7,7 +7,7 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Final, overload
 
-from dagwire.composition import valid_name, valid_tags
+from dagwire.composition import valid_name
 from dagwire.config.layout import ResolvedConfig, layout, resolve
 from dagwire.config.model import AnyRunConfig, as_run_config, merge_config
 from dagwire.config.tree import Section, check, defaults, json_schema
@@ -21,6 +21,7 @@ from dagwire.preset import Preset
 from dagwire.requirements import io_manager_keys, missing_resources, resource_order
 from dagwire.resource import ResourceDefinition
 from dagwire.storage import mem_io_manager
+from dagwire.tags import read_tags
 from dagwire.wiring import NodeGraph, compose
 
 
@@ -52,7 +53,12 @@ class JobDefinition:
         self._owner: Final = f"job {self.name!r}"
         self.description: Final = description or graph.description
         self.graph: Final = graph
-        self.tags: Final[Mapping[str, str]] = MappingProxyType(valid_tags(options.tags, self._owner))
+        tags = read_tags(options.tags, self._owner)
+        self.tags: Final[Mapping[str, str]] = tags.labels
+        self.container_config: Final = (
+            graph.container_config if tags.container_config is None else tags.container_config
+        )
+        """What the pods of its runs shall be like; None: nothing is said."""
         self.executor_def: Final = options.executor_def or in_process_executor
         self.resource_defs: Final[Mapping[str, ResourceDefinition]] = MappingProxyType(
             {key: as_resource(value, key, self._owner) for key, value in options.resource_defs.items()}
@@ -255,7 +261,7 @@ def job(
         resource_defs: its resources by key.
         config: a run config that holds where neither a preset nor the run says otherwise.
         presets: named run configs to choose from at launch.
-        tags: tags of its runs.
+        tags: tags of its runs; ``dagwire/kubernetes`` is none of them, but says what their pods shall be like.
         executor_def: how its steps run; ``in_process_executor`` if not given.
     """
     options = JobOptions(resource_defs or {}, config, presets, tags, executor_def)

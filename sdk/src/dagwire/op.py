@@ -117,7 +117,7 @@ def op(
         out: its output, or several by name.
         config_schema: what config it takes, where it is read from ``context.op_config``.
         required_resource_keys: resources that it reads from ``context.resources``.
-        tags: free labels.
+        tags: free labels; ``dagwire/kubernetes`` says what the pods of its steps shall be like.
     """
     options = OpOptions(config_schema, required_resource_keys, tags)
 

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from dagwire.composition import valid_name, valid_tags
+from dagwire.composition import valid_name
 from dagwire.config.model import as_run_config
+from dagwire.tags import valid_tags
 
 
 @dataclass(frozen=True)

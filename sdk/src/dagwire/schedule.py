@@ -11,10 +11,11 @@ from zoneinfo import ZoneInfo
 
 from dagwire_shared import cron
 
-from dagwire.composition import valid_name, valid_tags
+from dagwire.composition import valid_name
 from dagwire.config.model import AnyRunConfig, RunConfig, as_run_config, merge_config
 from dagwire.errors import DefinitionError, InvocationError
 from dagwire.job import JobDefinition
+from dagwire.tags import valid_tags
 
 CatchUp: TypeAlias = Literal["skip", "latest", "all"]
 """Which ticks fire that were missed while no scheduler ran: none, the newest, or all."""

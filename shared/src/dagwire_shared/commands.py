@@ -7,6 +7,7 @@ from pydantic import Field
 from dagwire_shared.events.values import Origin, RequestedBy
 from dagwire_shared.ids import IdempotencyKey, LocationName, Name, RunIdField, Tags
 from dagwire_shared.model import Json, Model, Utc
+from dagwire_shared.records import CodePointer
 
 
 class RequestRun(Model):
@@ -31,6 +32,17 @@ class RequestRun(Model):
     """Leave it out: the launcher fills in what the code location reports."""
 
 
+class RunCode(Model):
+    """Which code a run executes, and what that code wants its pods to be like: as served when the run was admitted."""
+
+    image: str | None = None
+    pointer: CodePointer
+    container_context: Json = Field(default_factory=dict)
+    """What the code location says: ``{"k8s": {…}}``."""
+    container_config: Json = Field(default_factory=dict)
+    """What the job says."""
+
+
 class LaunchRun(Model):
     """What waits on the queue: everything that a run worker is given. Written by the launcher alone."""
 
@@ -39,6 +51,8 @@ class LaunchRun(Model):
     run_id: RunIdField
     request: RequestRun
     priority: int = 0
+    code: RunCode | None = None
+    """None: written by a launcher that did not fill it in; what the code location serves now counts."""
 
 
 class CancelRun(Model):

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from dagwire_shared.ids import LocationName, ScheduleId, check_location
-from dagwire_shared.model import Model, Utc
+from dagwire_shared.model import Json, Model, Utc
 
 
 class CodePointer(Model):
@@ -31,6 +31,10 @@ class CodeLocation(Model):
     pointer: CodePointer
     repositories: dict[str, list[str]] = Field(default_factory=dict)
     """Job names by repository."""
+    container_context: Json = Field(default_factory=dict)
+    """What the pods of its runs shall be like: ``{"k8s": {…}}``."""
+    container_configs: dict[str, dict[str, Json]] = Field(default_factory=dict)
+    """What those of single jobs shall be like, by repository and job; only jobs that say so."""
 
 
 class ScheduleSwitch(Model):

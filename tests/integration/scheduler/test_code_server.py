@@ -29,7 +29,9 @@ CODE = """
     @op(config_schema={"limit": int})
     def load(context): ...
 
-    @job(tags={"team": "data"}, presets=[Preset("small", {"ops": {"load": {"config": {"limit": 1}}}})])
+    FAST = {"dagwire/kubernetes": {"nodeSelector": {"disk": "fast"}}}
+
+    @job(tags={"team": "data", **FAST}, presets=[Preset("small", {"ops": {"load": {"config": {"limit": 1}}}})])
     def etl():
         load()
 
@@ -76,6 +78,7 @@ async def code(tmp_path: Path) -> AsyncIterator[FakeCodeServer | CodeProcess]:
     served.file.parent.mkdir()
     served.write(CODE)
     command = [sys.executable, "-m", "dagwire.cli", "api", "grpc", "-f", str(served.file), "-p", "0", "--watch"]
+    command += ["--container-context", '{"k8s": {"serviceAccountName": "etl"}}', "--container-image", "team/etl:7"]
     with (tmp_path / "code.log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, stderr=log)
     assert process.stdout is not None
@@ -111,6 +114,16 @@ async def test_what_schedules_of_a_file_ask_for_is_requested_and_recorded(bus, c
     assert (rest.schedule, rest.reason, rest.missed) == ("rests", "nothing new", False)
     assert (failure.schedule, failure.error.type, failure.error.message) == ("breaks", "LookupError", "no such table")
     assert "repo.py" in failure.error.stack[-1]
+
+
+async def test_what_pods_shall_be_like_reaches_the_launchers_record(bus, code, start):
+    await start()
+    await until_event(bus, lambda event: isinstance(event, TickSkipped) and event.schedule == "rests")
+    entry = await bus.state.get(location_key("code"))
+    record = CodeLocation.model_validate_json(entry.value)
+    assert record.image == "team/etl:7"
+    assert record.container_context == {"k8s": {"serviceAccountName": "etl"}}
+    assert record.container_configs == {"main": {"etl": {"nodeSelector": {"disk": "fast"}}}}
 
 
 async def test_broken_code_delays_its_ticks_and_the_next_edit_brings_them(bus, code, start):

@@ -19,6 +19,7 @@ async def test_a_location_shows_what_it_holds(dagit):
         "loaded_at": "2026-11-01T12:30:15Z",
         "stale": False,
         "error": None,
+        "container_context": {"k8s": {}},
         "repositories": [{"name": "weather", "description": "", "jobs": ["report"], "schedules": ["daily"]}],
     }
 
@@ -48,6 +49,14 @@ async def test_a_job_shows_its_graph(dagit):
     assert job["presets"][0]["run_config"] == {"ops": {"load": {"config": {"limit": 10}}}}
     assert (job["executor"], job["default_run_config"]) == ("in_process", {})
     assert job["resources"] == [{"name": "db", "description": "The database.", "config_schema": None}]
+
+
+async def test_what_pods_shall_be_like_is_shown_by_location_job_and_op(dagit):
+    (location,) = (await dagit.client.get("/api/v1/locations")).json()
+    job = (await dagit.client.get(JOB)).json()
+    assert location["container_context"] == {"k8s": {}}
+    assert job["container_config"] == {"nodeSelector": {"disk": "fast"}}
+    assert [node["container_config"] for node in job["nodes"]] == [{"resources": {"limits": {"memory": "1Gi"}}}, None]
 
 
 @pytest.mark.parametrize(

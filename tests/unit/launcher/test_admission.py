@@ -20,7 +20,7 @@ from dagwire_launcher.admission import (
     with_origin,
 )
 from dagwire_launcher.errors import RequestRefusedError
-from dagwire_shared.commands import RequestRun
+from dagwire_shared.commands import RequestRun, RunCode
 from dagwire_shared.events import Origin, RequestedBy, RunDropped, RunLaunched, RunQueued
 from dagwire_shared.ids import run_id_for
 from dagwire_shared.streams import EVENTS, REQUESTS
@@ -135,7 +135,7 @@ def test_a_queued_run_says_all_that_was_asked():
         requested_at=NOW,
         priority=3,
     )
-    assert launch_order(read(request)).priority == 3
+    assert launch_order(read(request), HERE).priority == 3
 
 
 @pytest.mark.parametrize(
@@ -158,3 +158,22 @@ def test_a_run_of_an_unknown_location_is_lost_with_a_hint():
     event = unknown_location(asked(location="nowhere"))
     assert event.cause == "code_location_unknown"
     assert "'nowhere'" in event.message
+
+
+def test_a_run_is_pinned_to_what_its_location_serves_when_it_is_admitted():
+    place = HERE.model_copy(
+        update={
+            "image": "team/etl:7",
+            "container_context": {"k8s": {"serviceAccountName": "etl"}},
+            "container_configs": {"main": {"one_op": {"nodeSelector": {"disk": "fast"}}}, "other": {"one_op": {}}},
+        }
+    )
+    order = launch_order(read(asked(repository="main")), place)
+    assert order.code == RunCode(
+        image="team/etl:7",
+        pointer=HERE.pointer,
+        container_context={"k8s": {"serviceAccountName": "etl"}},
+        container_config={"nodeSelector": {"disk": "fast"}},
+    )
+    assert launch_order(read(asked(repository="main", job="quiet")), place).code.container_config == {}
+    assert launch_order(read(asked()), place).code.container_config == {}

@@ -19,8 +19,8 @@ from dagwire_shared.model import utc_now
 from dagwire_shared.streams import DEAD, QUEUE
 from dagwire_shared.subjects import KNOWN_QUESTION, control_subject, queue_subject, request_subject
 from support.buses import read_to_end
-from support.launching import a_request, cancel_run, launch_body, request_message, request_run, until, until_said
-from support.launchworld import World, a_launcher, is_queued, know_here, policy, running, said_of
+from support.launching import a_request, cancel_run, launch_body, request_message, request_run, serve, until, until_said
+from support.launchworld import HERE, World, a_launcher, is_queued, know_here, policy, running, said_of
 
 pytestmark = pytest.mark.timeout(30)
 
@@ -79,6 +79,34 @@ async def test_the_code_version_of_the_location_is_part_of_the_run(world):
         await until_type(world, run_id, "queued")
     (queued, *_) = await said_of(world.bus, run_id)
     assert queued.data["origin"]["definitions_hash"] == "abc"
+
+
+async def test_a_run_gets_the_code_that_was_served_when_it_was_admitted(world):
+    before = HERE.model_copy(
+        update={"image": "team/etl:1", "container_configs": {"main": {"one_op": {"env": [{"name": "A"}]}}}}
+    )
+    await serve(world.bus, before)
+    async with running(a_launcher(world, rules=policy(max_concurrent_runs=0))):
+        run_id = await request_run(world.bus, "pinned", repository="main")
+        await until_type(world, run_id, "queued")
+        await until(lambda: is_queued(world.bus, run_id), what="it waits")
+    await serve(world.bus, HERE.model_copy(update={"image": "team/etl:2"}))
+    async with running(a_launcher(world)):
+        await until_released(world, run_id)
+    assert world.orders[run_id].code.image == "team/etl:1"
+    assert world.orders[run_id].code.container_config == {"env": [{"name": "A"}]}
+
+
+async def test_a_run_that_an_older_launcher_put_on_the_queue_gets_the_code_that_is_served_now(world):
+    await serve(world.bus, HERE.model_copy(update={"image": "team/etl:2", "container_context": {"k8s": {}}}))
+    request = a_request("old order")
+    run_id = run_id_for(request.key)
+    await Ledger(world.bus.streams).say(run_id, queued(request), after=0)
+    await world.bus.streams.publish(Message(queue_subject(run_id), launch_body(request), f"{run_id}:launch"))
+    async with running(a_launcher(world)):
+        await until_released(world, run_id)
+    assert world.orders[run_id].code.image == "team/etl:2"
+    assert world.orders[run_id].code.container_context == {"k8s": {}}
 
 
 async def test_a_run_waits_a_while_for_its_code_location(world):

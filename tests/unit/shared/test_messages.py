@@ -7,10 +7,11 @@ from pathlib import Path
 import jsonschema
 import pytest
 from dagwire_shared.asyncapi import document, message_schema
-from dagwire_shared.commands import COMMAND_TYPES
+from dagwire_shared.commands import COMMAND_TYPES, LaunchRun
 from dagwire_shared.envelope import decode, encode, event_message
 from dagwire_shared.errors import MalformedMessageError
 from dagwire_shared.events import EVENT_TYPES
+from dagwire_shared.records import CodeLocation
 from dagwire_shared.subjects import Kind
 from support.samples import AT, COMMANDS, EVENTS, RUN, SCHEDULE
 
@@ -47,6 +48,21 @@ def test_a_golden_message_decodes_to_the_sample(type_name):
 @pytest.mark.parametrize("type_name", sorted(SAMPLES))
 def test_a_golden_message_fits_its_schema(type_name):
     jsonschema.validate(json.loads(wire_form(type_name)), message_schema(type_name))
+
+
+def test_an_order_of_an_older_launcher_is_understood():
+    older = json.loads(wire_form("dagwire.command.launch_run"))
+    del older["data"]["code"]
+    order = decode(json.dumps(older).encode()).command
+    assert isinstance(order, LaunchRun)
+    assert (order.code, order.priority) == (None, 3)
+
+
+def test_a_record_of_an_older_scheduler_is_understood():
+    pointer = {"python_file": "/app/repo.py", "working_directory": "/app", "executable": "python"}
+    older = {"name": "etl", "definitions_hash": "abc", "pointer": pointer, "repositories": {"main": ["daily"]}}
+    record = CodeLocation.model_validate_json(json.dumps(older))
+    assert (record.container_context, record.container_configs) == ({}, {})
 
 
 def test_the_schema_refuses_what_the_code_refuses():

@@ -12,6 +12,17 @@ class _Api(LazyGroup):
     }
 
 
+class _CodeServer(LazyGroup):
+    lazy = {  # noqa: RUF012 -- a constant, of a type that says so
+        "start": Lazy("dagwire.cli.serve:start", "Serve user code over gRPC, and load it again when it changes."),
+    }
+
+
+@click.group(cls=_CodeServer)
+def code_server() -> None:
+    """Serve user code over gRPC: `api grpc` under the name that newer charts of Dagster use."""
+
+
 @click.group(cls=_Api)
 def api() -> None:
     """Serve user code over gRPC, and check such a server."""

@@ -29,6 +29,7 @@ class Lazy:
 
 _OWN: Final[Mapping[str, Lazy]] = {
     "api": Lazy("dagwire.cli.api:api", "Serve user code over gRPC, and check such a server."),
+    "code-server": Lazy("dagwire.cli.api:code_server", "Serve user code over gRPC, and load it again when it changes."),
     "job": Lazy("dagwire.cli.job:job", "List jobs, look at one, launch one.", "dagwire[cli]"),
     "run": Lazy("dagwire.cli.run:run", "List runs, look at one, follow its log, cancel it.", "dagwire[cli]"),
     "schedule": Lazy(

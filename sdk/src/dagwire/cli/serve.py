@@ -1,6 +1,7 @@
-"""`dagwire api grpc`: from options and environment to a code server's settings. The server itself: `codeserver`."""
+"""`dagwire api grpc`, also `dagwire code-server start`: from options and environment to a code server's settings."""
 
 import asyncio
+import json
 import logging
 import sys
 from collections.abc import Callable, Mapping
@@ -9,6 +10,7 @@ from typing import Any, Final, Literal, TypeVar
 
 import click
 from click.core import ParameterSource
+from dagwire_shared.envelope import compact
 from dagwire_shared.errors import InvalidIdentifierError
 from dagwire_shared.ids import check_location
 from dagwire_shared.logs import configure_logging
@@ -26,6 +28,25 @@ _TARGETS: Final = {"python_file": "-f", "module_name": "-m", "package_name": "--
 
 def _option(*names: str, env: str, **arguments: Any) -> Callable[[F], F]:
     return click.option(*names, envvar=f"DAGWIRE_{env}", show_envvar=True, **arguments)
+
+
+def _watch(*, default: bool) -> Callable[[F], F]:
+    text = "Load the code again when its files change."
+    return _option("--watch/--no-watch", env="GRPC_WATCH", default=default, show_default=True, help=text)
+
+
+def _json_object(_: click.Context, parameter: click.Parameter, text: str) -> str:
+    """Return JSON in one form; nothing stays nothing."""
+    if not text:
+        return ""
+    hint = parameter.opts[0]
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise click.BadParameter(f"it is no JSON: {error}", param_hint=hint) from error
+    if not isinstance(value, dict) or not isinstance(value.get("k8s", {}), dict):
+        raise click.BadParameter('it is no JSON object of the form {"k8s": {…}}', param_hint=hint)
+    return compact(value)
 
 
 @click.command("grpc")
@@ -56,12 +77,20 @@ def _option(*names: str, env: str, **arguments: Any) -> Callable[[F], F]:
     required=True,
     help="Listen on this port; 0: any free one.",
 )
-@_option("--watch", env="GRPC_WATCH", is_flag=True, help="Load the code again when its files change.")
+@_watch(default=False)
 @_option(
     "--location-name", env="LOCATION_NAME", metavar="NAME", default="", help="The code location's name, for the log."
 )
 @_option(
     "--container-image", env="CURRENT_IMAGE", metavar="IMAGE", default="", help="The image that this server runs in."
+)
+@_option(
+    "--container-context",
+    env="CONTAINER_CONTEXT",
+    metavar="JSON",
+    default="",
+    callback=_json_object,
+    help='What the pods of this code location\'s runs shall be like: {"k8s": {"resources": …}}.',
 )
 @_option(
     "-n",
@@ -113,6 +142,7 @@ def serve(
     watch: bool,
     location_name: str,
     container_image: str,
+    container_context: str,
     max_workers: int,
     user_code_timeout: float,
     libraries: tuple[str, ...],
@@ -137,6 +167,7 @@ def serve(
         watch=_watched(pointer, explicit=_is_given(context, "working_directory")) if watch else (),
         location_name=_location(location_name),
         image=container_image,
+        container_context=container_context,
         max_workers=max_workers,
         user_code_timeout=user_code_timeout,
         libraries=libraries,
@@ -150,6 +181,25 @@ def serve(
         asyncio.run(run_server(settings))
     except (PortError, OSError) as error:
         raise CommandError(str(error), ExitCode.NOT_STARTED) from error
+
+
+def _started() -> click.Command:
+    """Return ``dagwire code-server start``: the same, for people who know it by that name; it watches by default."""
+
+    @_watch(default=True)
+    def watching() -> None: ...
+
+    watch = {one.name: one for one in click.command(watching).params}
+    return click.Command(
+        "start",
+        callback=serve.callback,
+        params=[watch.get(one.name, one) for one in serve.params],
+        help=serve.help,
+        short_help="Serve user code over gRPC, and load it again when it changes.",
+    )
+
+
+start: Final = _started()
 
 
 def _is_given(context: click.Context, name: str) -> bool:

@@ -104,7 +104,12 @@ async def _watched(settings: CodeServerSettings, definitions: Definitions, stop:
 async def _services(
     server: aio.Server, definitions: Definitions, settings: CodeServerSettings
 ) -> health_aio.HealthServicer:
-    identity = Identity(pointer=settings.pointer, image=settings.image, libraries=settings.libraries)
+    identity = Identity(
+        pointer=settings.pointer,
+        image=settings.image,
+        container_context=settings.container_context,
+        libraries=settings.libraries,
+    )
     user_code = UserCode(limit=settings.max_workers, deadline=settings.user_code_timeout)
     add_CodeServerServicer_to_server(Servicer(definitions, user_code, identity), server)
     health = health_aio.HealthServicer()

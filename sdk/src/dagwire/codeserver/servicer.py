@@ -39,6 +39,8 @@ class Identity:
 
     pointer: CodePointer
     image: str = ""
+    container_context: str = ""
+    """What run pods of this location shall be like, as JSON."""
     libraries: tuple[str, ...] = ()
     """Distributions whose versions are told beside Dagwire's own."""
 
@@ -52,6 +54,7 @@ class Identity:
             python_version=platform.python_version(),
             library_versions={name: found for name in names if (found := _version(name))},
             definitions=state,
+            container_context_json=self.container_context,
         )
 
 

@@ -19,6 +19,8 @@ class CodeServerSettings:
     location_name: str = ""
     """For the log; clients name a location by their workspace."""
     image: str = ""
+    container_context: str = ""
+    """What run pods of this location shall be like, as JSON; empty: nothing is said."""
     max_workers: int = 8
     """So many questions run user code at a time."""
     user_code_timeout: float = 60.0

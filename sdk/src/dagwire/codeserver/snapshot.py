@@ -66,6 +66,7 @@ def job(definition: JobDefinition) -> pb.Job:
         executor=definition.executor_def.name,
         config_schema_json=to_json(definition.config_schema()),
         default_run_config_json=to_json(definition.default_run_config()),
+        container_config_json=_config(definition.container_config),
     )
 
 
@@ -99,6 +100,7 @@ def _node(placed: Node, *, outermost: bool) -> pb.Node:
             _input(name, one, placed.inputs.get(name), outermost=outermost) for name, one in definition.ins.items()
         ],
         outputs=[_output(name, one) for name, one in definition.outs.items()],
+        container_config_json=_config(placed.container_config),
     )
     if isinstance(definition, NodeGraph):
         message.nodes.extend(_nodes(definition))
@@ -153,6 +155,10 @@ def _resource(name: str, definition: ResourceDefinition) -> pb.Resource:
 
 def _schema(adapter: TypeAdapter[Any] | None) -> str:
     return "" if adapter is None else to_json(adapter.json_schema())
+
+
+def _config(value: Mapping[str, Any] | None) -> str:
+    return to_json(value) if value else ""
 
 
 def to_json(value: Mapping[str, Any]) -> str:

@@ -59,6 +59,8 @@ class Step:
     op: OpDefinition
     inputs: Mapping[str, InputSource]
     tags: Mapping[str, str] = field(default_factory=dict)
+    container_configs: tuple[Mapping[str, Any], ...] = ()
+    """What its pod shall be like, one laid over the other: the graphs around it say, outermost first, then its op."""
 
     @property
     def upstream(self) -> tuple[FromOutput, ...]:
@@ -125,15 +127,16 @@ class _Flattening:
         self._root = root
         self._given = given
 
-    def steps(self, path: Path, graph: NodeGraph) -> Iterator[Step]:
+    def steps(self, path: Path, graph: NodeGraph, around: tuple[Mapping[str, Any], ...] = ()) -> Iterator[Step]:
         for node in graph.nodes.values():
             here = (*path, node.name)
+            configs = (*around, node.container_config) if node.container_config else around
             if isinstance(node.definition, NodeGraph):
-                yield from self.steps(here, node.definition)
+                yield from self.steps(here, node.definition, configs)
             elif isinstance(node.definition, OpDefinition):
                 inputs = {name: self.input(here, name) for name in node.definition.ins}
                 wired = {name: source for name, source in inputs.items() if source is not None}
-                yield Step(".".join(here), here, node.definition, wired, node.tags or node.definition.tags)
+                yield Step(".".join(here), here, node.definition, wired, node.tags or node.definition.tags, configs)
 
     def input(self, path: Path, name: str) -> InputSource | None:
         """Return where an input's value comes from; None: an unfed input that only orders."""

@@ -111,6 +111,8 @@ class Location(Answer):
     stale: bool
     """True: the definitions shown are the last good ones, not what the server has now."""
     error: ErrorInfo | None
+    container_context: Json | None
+    """What it says the pods of its runs shall be like."""
     repositories: list[LocationRepository]
 
 
@@ -174,6 +176,8 @@ class Node(Answer):
     outputs: list[NodeOutput]
     required_resources: list[str]
     config_schema: Json | None
+    container_config: Json | None
+    """What the pods of its steps shall be like; null: nothing is said."""
     nodes: list["Node"]
     """Of a graph; empty for an op."""
 
@@ -205,6 +209,8 @@ class Job(Answer):
     tags: dict[str, str]
     schedules: list[str]
     executor: str
+    container_config: Json | None
+    """What the pods of its runs shall be like; null: nothing is said."""
     nodes: list[Node]
     """In topological order."""
     presets: list[Preset]

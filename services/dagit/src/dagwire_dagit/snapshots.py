@@ -40,6 +40,7 @@ def location(state: locations.Location) -> Location:
         loaded_at=state.loaded_at,
         stale=state.stale,
         error=state.error,
+        container_context=_json(state.server.container_context_json) if state.server is not None else None,
         repositories=[
             LocationRepository(name=found.name, description=found.description, **_names(found))
             for found in state.repositories.values()
@@ -62,6 +63,7 @@ def job(state: locations.Location, found: pb.Repository, wanted: pb.Job) -> Job:
     return Job(
         **_job(state, found, wanted),
         executor=wanted.executor,
+        container_config=_json(wanted.container_config_json),
         nodes=_nodes(wanted.nodes),
         presets=[_preset(preset) for preset in wanted.presets],
         resources=[
@@ -119,6 +121,7 @@ def _nodes(nodes: Iterable[pb.Node]) -> list[Node]:
             outputs=[_output(found) for found in node.outputs],
             required_resources=list(node.required_resources),
             config_schema=_json(node.config_schema_json),
+            container_config=_json(node.container_config_json),
             nodes=_nodes(node.nodes),
         )
         for node in nodes

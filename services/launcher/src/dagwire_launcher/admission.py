@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import Final
 
-from dagwire_shared.commands import LaunchRun, RequestRun
+from dagwire_shared.commands import LaunchRun, RequestRun, RunCode
 from dagwire_shared.envelope import decode
 from dagwire_shared.errors import MalformedMessageError
 from dagwire_shared.events import Event, FailureCause, Origin, RunLost, RunQueued
@@ -126,9 +126,22 @@ def queued(request: RequestRun) -> RunQueued:
     )
 
 
-def launch_order(admission: Admission) -> LaunchRun:
-    """Return what goes on the queue."""
-    return LaunchRun(run_id=admission.run_id, request=admission.request, priority=priority(admission.request.tags))
+def launch_order(admission: Admission, location: CodeLocation) -> LaunchRun:
+    """Return what goes on the queue: the request, and the code that its location serves now."""
+    request = admission.request
+    return LaunchRun(
+        run_id=admission.run_id, request=request, priority=priority(request.tags), code=run_code(request, location)
+    )
+
+
+def run_code(request: RequestRun, location: CodeLocation) -> RunCode:
+    """Return the code that a run of this request executes, as its location serves it."""
+    return RunCode(
+        image=location.image,
+        pointer=location.pointer,
+        container_context=location.container_context,
+        container_config=location.container_configs.get(request.repository, {}).get(request.job, {}),
+    )
 
 
 def with_origin(request: RequestRun, location: CodeLocation | None) -> RequestRun:

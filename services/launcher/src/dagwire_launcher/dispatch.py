@@ -11,14 +11,13 @@ from itertools import count
 from typing import Final
 
 from dagwire_shared.bus import Delivery, Streams
-from dagwire_shared.commands import LaunchRun
+from dagwire_shared.commands import LaunchRun, RunCode
 from dagwire_shared.errors import BusUnavailableError, ConflictError, MalformedMessageError, PermissionDeniedError
 from dagwire_shared.events import FailureCause, RunDropped, RunLaunched, RunLost, RunQueued
 from dagwire_shared.ids import RunId
-from dagwire_shared.records import CodeLocation
 from dagwire_shared.streams import QUEUE
 
-from dagwire_launcher.admission import queued, unknown_location
+from dagwire_launcher.admission import queued, run_code, unknown_location
 from dagwire_launcher.backend import Backend, Worker, WorkerCode, WorkerDelay, WorkerOrder
 from dagwire_launcher.errors import BackendUnavailableError, LaunchRefusedError
 from dagwire_launcher.facts import Said
@@ -165,26 +164,31 @@ class Dispatcher:
             ConflictError: somebody said something about the run meanwhile: decide again.
         """
         order = waiting.order
-        last, canceled, location = await asyncio.gather(
-            self._ledger.launch(order.run_id),
-            self._ledger.cancel_order(order.run_id),
-            self._locations.find(order.request.location),
+        last, canceled, code = await asyncio.gather(
+            self._ledger.launch(order.run_id), self._ledger.cancel_order(order.run_id), self._code(order)
         )
         last = last or await self._record_again(order)
         if not isinstance(last.event, RunQueued):
             return
         if canceled is not None:
             await self._say(order, RunDropped(requested_by=canceled.requested_by), last)
-        elif location is None:
+        elif code is None:
             await self._say(order, unknown_location(order.request), last)
         else:
             try:
-                worker = await self._backend.create(_worker_order(waiting, location))
+                worker = await self._backend.create(_worker_order(waiting, code))
             except LaunchRefusedError as error:
                 await self._say(order, RunLost(cause=error.cause, message=str(error)), last)
                 return
             watch.add(worker)
             await self._announce(order, worker, last, watch)
+
+    async def _code(self, order: LaunchRun) -> RunCode | None:
+        """Return the code that a run was admitted with; of an older launcher's order, what is served now, if any is."""
+        if order.code is not None:
+            return order.code
+        location = await self._locations.find(order.request.location)
+        return None if location is None else run_code(order.request, location)
 
     async def _record_again(self, order: LaunchRun) -> Said:
         """Record a run that the event stream has forgotten: it waited for longer than the stream keeps events."""
@@ -208,9 +212,17 @@ class Dispatcher:
         )
 
 
-def _worker_order(waiting: Waiting, location: CodeLocation) -> WorkerOrder:
+def _worker_order(waiting: Waiting, code: RunCode) -> WorkerOrder:
     request = waiting.order.request
-    code = WorkerCode(pointer=location.pointer, image=location.image)
     return WorkerOrder(
-        run_id=waiting.order.run_id, job=request.job, location=request.location, message=waiting.body, code=code
+        run_id=waiting.order.run_id,
+        job=request.job,
+        location=request.location,
+        message=waiting.body,
+        code=WorkerCode(
+            pointer=code.pointer,
+            image=code.image,
+            container_context=code.container_context,
+            container_config=code.container_config,
+        ),
     )

@@ -16,6 +16,7 @@ from dagwire_shared.errors import BusUnavailableError, ConflictError, Permission
 from dagwire_shared.events import RequestedBy, RunDropped
 from dagwire_shared.ids import RunId
 from dagwire_shared.model import utc_now
+from dagwire_shared.records import CodeLocation
 from dagwire_shared.streams import REQUESTS
 from dagwire_shared.subjects import KNOWN_QUESTION, queue_subject
 
@@ -122,7 +123,7 @@ class Intake:
         if last is None:
             return _AGAIN_SOON
         step = next_step(last.event, located=location is not None, waited=now - delivery.time, patience=self._patience)
-        return await self._proceed(step, admission, last)
+        return await self._proceed(step, admission, last, location)
 
     async def _known(self, run_id: RunId) -> bool | None:
         """Ask the event store whether the run ever was; None: nobody answers now."""
@@ -143,7 +144,7 @@ class Intake:
         log.info("run queued", extra={"run_id": admission.run_id, "job": admission.request.job})
         return Said(event, sequence, self._clock(), admission.traceparent)
 
-    async def _proceed(self, step: Next, admission: Admission, last: Said) -> timedelta:
+    async def _proceed(self, step: Next, admission: Admission, last: Said, location: CodeLocation | None) -> timedelta:
         run_id = admission.run_id
         match step:
             case Next.DONE:
@@ -156,16 +157,16 @@ class Intake:
                 log.warning("run lost", extra={"run_id": run_id, "cause": event.cause})
             case Next.ENQUEUE:
                 order = await self._ledger.cancel_order(run_id)
-                if order is None:
-                    await self._enqueue(admission)
-                else:
+                if order is not None:
                     await self._drop(admission, last, order.requested_by)
+                elif location is not None:  # otherwise this is not the step
+                    await self._enqueue(admission, location)
         return _DONE
 
-    async def _enqueue(self, admission: Admission) -> None:
+    async def _enqueue(self, admission: Admission, location: CodeLocation) -> None:
         message_id = f"{admission.run_id}:launch"
         body = encode(
-            launch_order(admission),
+            launch_order(admission, location),
             id=message_id,
             source=SOURCE,
             subject=admission.run_id,

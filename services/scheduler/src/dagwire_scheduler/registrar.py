@@ -9,7 +9,9 @@ from dagwire_protos.codeserver.v1 import code_server_pb2 as pb
 from dagwire_shared.bus import State
 from dagwire_shared.errors import BusError, ConflictError
 from dagwire_shared.locations import Location, Status
+from dagwire_shared.model import Json
 from dagwire_shared.records import CodeLocation, CodePointer, location_key
+from pydantic_core import from_json
 
 _log: Final = logging.getLogger(__name__)
 
@@ -28,7 +30,33 @@ def record_of(location: Location) -> CodeLocation | None:
         repositories={
             name: [job.name for job in repository.jobs] for name, repository in location.repositories.items()
         },
+        container_context=_object(location.server.container_context_json, location.name),
+        container_configs=_container_configs(location),
     )
+
+
+def _container_configs(location: Location) -> dict[str, dict[str, Json]]:
+    by_repository = {
+        name: {
+            job.name: _object(job.container_config_json, f"{location.name}/{name}/{job.name}")
+            for job in repository.jobs
+            if job.container_config_json
+        }
+        for name, repository in location.repositories.items()
+    }
+    return {name: configs for name, configs in by_repository.items() if configs}
+
+
+def _object(text: str, whose: str) -> Json:
+    """Return what a code server says of pods; what is no JSON object, which ours never sends, is left out."""
+    try:
+        value = from_json(text) if text else {}
+    except ValueError:
+        value = None
+    if isinstance(value, dict):
+        return value
+    _log.warning("what shall hold for pods is no JSON object, and is left out", extra={"of": whose})
+    return {}
 
 
 def _pointer(pointer: pb.CodePointer) -> CodePointer:

@@ -29,7 +29,7 @@ def test_a_command_of_a_missing_distribution_says_what_to_install(without_others
 
 
 def test_help_lists_it_all_the_same(without_others):
-    assert "up        Start every part of Dagwire on this machine." in run("--help").output
+    assert "up           Start every part of Dagwire on this machine." in run("--help").output
 
 
 def test_a_missing_library_says_what_to_install(monkeypatch):

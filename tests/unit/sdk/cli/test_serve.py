@@ -17,8 +17,8 @@ def started(monkeypatch) -> list[CodeServerSettings]:
     return settings
 
 
-def run(*arguments: str, **env: str):
-    return CliRunner().invoke(cli, ["api", "grpc", *arguments], env=env)
+def run(*arguments: str, command: tuple[str, str] = ("api", "grpc"), **env: str):
+    return CliRunner().invoke(cli, [*command, *arguments], env=env)
 
 
 def test_a_file_becomes_an_absolute_pointer(started, tmp_path, monkeypatch):
@@ -62,6 +62,9 @@ def test_code_on_the_command_line_beats_code_in_the_environment(started):
         (["-m", "b", "-p", "0", "-d", "/no/such"], "there is no folder /no/such"),
         (["-m", "b", "-p", "0", "--location-name", "a b"], "use 1 to 63 letters"),
         (["-m", "b", "-p", "0", "--ready-file", "/no/such/file"], "there is no folder /no/such"),
+        (["-m", "b", "-p", "0", "--container-context", "{"], "--container-context: it is no JSON"),
+        (["-m", "b", "-p", "0", "--container-context", "[]"], "no JSON object of the form"),
+        (["-m", "b", "-p", "0", "--container-context", '{"k8s": 1}'], "no JSON object of the form"),
     ],
 )
 def test_a_wrong_command_line_is_refused(started, arguments, message):
@@ -92,3 +95,24 @@ def test_nothing_is_watched_unless_asked(started):
     run("-m", "jobs", "-p", "0")
 
     assert started[0].watch == ()
+
+
+def test_what_pods_shall_be_like_comes_as_json_from_option_or_environment(started):
+    run("-m", "jobs", "-p", "0", "--container-context", '{"k8s": {"env": []}}')
+    run("-m", "jobs", "-p", "0", DAGWIRE_CONTAINER_CONTEXT=' {"k8s": {} } ')
+    run("-m", "jobs", "-p", "0")
+
+    assert [settings.container_context for settings in started] == ['{"k8s":{"env":[]}}', '{"k8s":{}}', ""]
+
+
+def test_code_server_start_is_the_same_and_watches_unless_told_not_to(started, tmp_path):
+    arguments = ("-f", str(tmp_path / "repo.py"), "-h", "::1", "-p", "0", "--location-name", "etl")
+    start = ("code-server", "start")
+
+    assert run(*arguments, command=start).exit_code == 0
+    assert run(*arguments, "--no-watch", command=start).exit_code == 0
+    assert run(*arguments, command=start, DAGWIRE_GRPC_WATCH="0").exit_code == 0
+
+    assert [settings.watch for settings in started] == [(tmp_path.resolve(),), (), ()]
+    assert (started[0].host, started[0].location_name) == ("::1", "etl")
+    assert "code-server start [OPTIONS]" in run("--help", command=start).stdout

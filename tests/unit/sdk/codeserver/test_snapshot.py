@@ -194,5 +194,34 @@ def test_a_changed_default_or_description_changes_the_hash():
     assert len({hash_of(3), hash_of(4), hash_of(3, "new")}) == 3
 
 
+def test_what_pods_shall_be_like_is_told_as_json_and_changes_the_hash():
+    def described(memory: str | None) -> tuple[pb.Job, str]:
+        tags = {} if memory is None else {"dagwire/kubernetes": {"resources": {"limits": {"memory": memory}}}}
+
+        @op(tags=tags)
+        def load(): ...
+
+        @job(tags=tags)
+        def etl():
+            load()
+            load.alias("other").tag({"dagwire/kubernetes": {"nodeSelector": {"disk": "fast"}}})()
+
+        @repository
+        def team_():
+            return [etl]
+
+        repositories, digest = snapshot.describe([team_])
+        return repositories["team_"].jobs[0], digest
+
+    told, digest = described("1Gi")
+    assert json.loads(told.container_config_json) == {"resources": {"limits": {"memory": "1Gi"}}}
+    assert json.loads(node(told, "load").container_config_json) == {"resources": {"limits": {"memory": "1Gi"}}}
+    assert json.loads(node(told, "other").container_config_json) == {"nodeSelector": {"disk": "fast"}}
+    assert not told.tags
+    assert digest != described("2Gi")[1]
+    silent = described(None)[0]
+    assert (silent.container_config_json, node(silent, "load").container_config_json) == ("", "")
+
+
 def test_what_json_cannot_express_is_shown_as_text():
     assert snapshot.to_json({"at": object}).startswith('{"at":"<class')

@@ -845,6 +845,13 @@ export interface components {
             config_schema: {
                 [key: string]: unknown;
             };
+            /**
+             * Container Config
+             * @description What the pods of its runs shall be like; null: nothing is said.
+             */
+            container_config: {
+                [key: string]: unknown;
+            } | null;
             /** Default Run Config */
             default_run_config: {
                 [key: string]: unknown;
@@ -953,6 +960,13 @@ export interface components {
          * @description A code location: a code server and what it serves.
          */
         Location: {
+            /**
+             * Container Context
+             * @description What it says the pods of its runs shall be like.
+             */
+            container_context: {
+                [key: string]: unknown;
+            } | null;
             /** Definitions Hash */
             definitions_hash: string | null;
             error: components["schemas"]["ErrorInfo"] | null;
@@ -1091,6 +1105,13 @@ export interface components {
         Node: {
             /** Config Schema */
             config_schema: {
+                [key: string]: unknown;
+            } | null;
+            /**
+             * Container Config
+             * @description What the pods of its steps shall be like; null: nothing is said.
+             */
+            container_config: {
                 [key: string]: unknown;
             } | null;
             /** Definition */

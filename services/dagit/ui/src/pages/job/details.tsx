@@ -1,5 +1,6 @@
 import { lazy, Suspense } from "react";
 import type { Input, Node, Output, Resource } from "../../api/types";
+import { write } from "../../config/document";
 import { fields } from "../../config/schema";
 import { Icon } from "../../ui/icons";
 import { TagList } from "../../ui/parts";
@@ -58,6 +59,12 @@ export function OpDetails({ node, resources, onClose, onOpen }: Props) {
         <section>
           <h3>Config</h3>
           <FieldList fields={config} />
+        </section>
+      )}
+      {node.container_config && (
+        <section>
+          <h3>Kubernetes</h3>
+          <pre tabIndex={0}>{write(node.container_config, "yaml")}</pre>
         </section>
       )}
     </aside>

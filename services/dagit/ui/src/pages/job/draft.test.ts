@@ -10,6 +10,7 @@ const job: Job = {
   description: "",
   tags: {},
   executor: "in_process",
+  container_config: null,
   nodes: [],
   resources: [],
   schedules: [],

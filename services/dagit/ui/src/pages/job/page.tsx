@@ -3,6 +3,7 @@ import { useMemo, useState } from "react";
 import { Link, useLocation, useParams } from "react-router";
 import { useJob, useLocations } from "../../api/queries";
 import type { Job } from "../../api/types";
+import { write } from "../../config/document";
 import { ALL_RUNS, useLiveRuns, useLiveSchedules } from "../../feed/live";
 import { routes } from "../../routes";
 import { Icon } from "../../ui/icons";
@@ -60,6 +61,7 @@ function Content({ job, template }: { job: Job; template: Template | null }) {
             <JobGraph job={job} />
           </section>
           <LastRuns job={job} />
+          <PodConfig job={job} />
         </div>
         <Playground key={`${job.location}/${job.repository}/${job.name}`} job={job} template={template} />
       </div>
@@ -97,6 +99,22 @@ function LocationTrouble({ name }: { name: string }) {
         for its error.
       </Notice>
     </div>
+  );
+}
+
+/** What the job's code says of the pods that its runs get. */
+function PodConfig({ job }: { job: Job }) {
+  if (!job.container_config) return null;
+  return (
+    <section className="card" aria-label="Kubernetes">
+      <div className="card-head">
+        <h2 className="grow">Kubernetes</h2>
+        <span className="muted small">what the pods of its runs get</span>
+      </div>
+      <pre tabIndex={0} className="job-pods">
+        {write(job.container_config, "yaml")}
+      </pre>
+    </section>
   );
 }
 
