@@ -72,8 +72,8 @@ verify: install ## Regenerate what is generated and committed; fail if it differ
 	  $(MAKE) --no-print-directory protos PROTOC_OUT="$$scratch" >/dev/null && touch "$$scratch/dagwire_protos/__init__.py" && \
 	  diff -r -x __pycache__ "$$scratch" protos/gen || { echo "protos/gen is stale: run 'make protos' and commit it"; exit 1; }
 	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && $(RUN) python docs/generate.py "$$scratch" && \
-	  for page in $$(ls "$$scratch"); do diff "$$scratch/$$page" docs/reference/$$page \
-	  || { echo "docs/reference/$$page is stale: run 'make docs' and commit it"; exit 1; }; done
+	  for file in $$(cd "$$scratch" && find . -type f); do diff "$$scratch/$$file" $$file \
+	  || { echo "$$file is stale: run 'make docs' and commit it"; exit 1; }; done
 
 unit: install ## Only the fast tests.
 	$(RUN) pytest -q tests/unit tests/conformance $(PYTEST)
@@ -125,7 +125,7 @@ protos: install ## Generate protos/gen from the .proto files.
 	  --python_out=$(PROTOC_OUT) --grpc_python_out=$(PROTOC_OUT) --mypy_out=quiet:$(PROTOC_OUT) --mypy_grpc_out=quiet:$(PROTOC_OUT) \
 	  $$(cd protos/dagwire && find . -name '*.proto' | sed 's#^\./#dagwire_protos/#' | sort)
 
-docs: install ## Generate docs/reference from the code.
+docs: install ## Generate docs/reference, and the chart's README and schema.
 	$(RUN) python docs/generate.py
 
 fmt: install ## Format the code.
