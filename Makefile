@@ -49,7 +49,7 @@ up: install ui ## Start everything on this machine with the example, and open ht
 
 # ---- check -------------------------------------------------------------------------------------------------
 
-.PHONY: test test-faults check lint types verify unit test-ui test-browser test-docker test-kube
+.PHONY: test test-faults check lint types verify unit test-ui test-browser test-docker test-compose test-kube
 test: install check test-ui ## Check everything, and run all tests but those that need more: test-faults, -browser, -kube.
 	$(RUN) pytest -q -n 2 --dist loadgroup tests/unit tests/conformance tests/e2e $(PYTEST)
 
@@ -87,6 +87,9 @@ test-browser: install ui ## Click through Dagit in a real Chromium (needs the co
 
 test-docker: install ## Test the Docker backend on the engine of $DOCKER_HOST.
 	$(RUN) pytest -q tests/docker $(PYTEST)
+
+test-compose: install ## Test docker-compose.yml on the engine of $DOCKER_HOST, with the images of `make images`.
+	$(RUN) pytest -q tests/compose --timeout 240 $(PYTEST)
 
 test-kube: install ## Test on the cluster of $KUBECONFIG, into which the images of `make images` were loaded.
 	$(RUN) pytest -q tests/kube --timeout 600 $(PYTEST)

@@ -1,7 +1,9 @@
 """Settings of a process, read from its environment once. A wrong environment gives one message with every fault."""
 
+import os
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final, Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
@@ -13,6 +15,10 @@ from dagwire_shared.errors import SettingsError
 from dagwire_shared.logs import LogFormat, redact
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+
+SECRETS_DIRECTORY: Final = "DAGWIRE_SECRETS_DIRECTORY"
+"""The variable that names a folder of files, each of which holds the value of the variable that it is named like, in
+small letters: how a platform mounts secrets. What stands in the environment wins."""
 
 _EXPLANATION_LIMIT: Final = 200
 
@@ -33,13 +39,13 @@ class ServiceSettings(BaseSettings):
 
     @classmethod
     def load(cls, **overrides: Any) -> Self:
-        """Read the settings from the environment; ``overrides`` win over it.
+        """Read the settings from the environment and the folder of secrets; ``overrides`` win over both.
 
         Raises:
             SettingsError: something is wrong or missing; the message lists every fault by its variable's name.
         """
         try:
-            return cls(**overrides)
+            return cls(**_secrets_directory(), **overrides)
         except ValidationError as error:
             faults = [_describe(cls, fault["loc"], fault["msg"], fault["type"]) for fault in error.errors()]
             raise SettingsError("wrong settings:\n" + "\n".join(f"  {fault}" for fault in sorted(faults))) from error
@@ -104,6 +110,24 @@ class DatabaseSettings(ServiceSettings):
         """The database with its credential: a secret."""
         password = self.database_password.get_secret_value() if self.database_password is not None else None
         return postgres_address(self.database_url.get_secret_value(), user=self.database_user, password=password)
+
+
+def _secrets_directory() -> dict[str, Any]:
+    """Return where the secrets are, as pydantic-settings wants it.
+
+    Raises:
+        SettingsError: they cannot be read.
+    """
+    directory = os.environ.get(SECRETS_DIRECTORY)
+    if not directory:
+        return {}
+    try:
+        unreadable = [file.name for file in Path(directory).iterdir() if not os.access(file, os.R_OK)]
+    except OSError as error:
+        raise SettingsError(f"{SECRETS_DIRECTORY}: {directory} cannot be read: {error.strerror}") from error
+    if unreadable:
+        raise SettingsError(f"{SECRETS_DIRECTORY}: {', '.join(unreadable)} in {directory} cannot be read by this user")
+    return {"_secrets_dir": directory}
 
 
 def variable_of(settings_class: type[BaseSettings], field: str) -> str:

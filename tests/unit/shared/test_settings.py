@@ -132,3 +132,30 @@ def test_a_port_of_kubernetes_service_links_is_refused(environment: pytest.Monke
 
     with pytest.raises(SettingsError, match="DAGWIRE_DEMO_HEALTH_PORT: input should be a valid integer"):
         Settings.load()
+
+
+@pytest.fixture
+def secrets(environment: pytest.MonkeyPatch, tmp_path):
+    """A folder of mounted secrets."""
+    environment.setenv("DAGWIRE_SECRETS_DIRECTORY", str(tmp_path))
+    return tmp_path
+
+
+def test_a_secret_is_read_from_the_file_that_is_named_like_its_variable(secrets):
+    (secrets / "dagwire_demo_nats_password").write_text("from a file\n")
+    (secrets / "dagwire_else_nats_password").write_text("not mine")
+    found = Parts.load(nats_url="nats://h", nats_user="me", database_url="postgresql://h/d")
+    assert found.nats_password is not None
+    assert found.nats_password.get_secret_value() == "from a file"
+
+
+def test_the_environment_wins_over_a_file(secrets, environment: pytest.MonkeyPatch):
+    (secrets / "dagwire_demo_nats_user").write_text("file")
+    environment.setenv("DAGWIRE_DEMO_NATS_USER", "environment")
+    assert Parts.load(nats_url="nats://h", database_url="postgresql://h/d").nats_user == "environment"
+
+
+def test_secrets_that_cannot_be_read_are_an_error_and_not_passed_over(secrets, environment: pytest.MonkeyPatch):
+    environment.setenv("DAGWIRE_SECRETS_DIRECTORY", str(secrets / "nowhere"))
+    with pytest.raises(SettingsError, match=r"DAGWIRE_SECRETS_DIRECTORY: .*nowhere cannot be read"):
+        Settings.load()
