@@ -87,6 +87,28 @@ async def test_a_worker_that_is_told_to_end_cancels_its_run(bus, worker, tmp_pat
     assert number.name in events[-1].data["message"]
 
 
+async def test_a_worker_that_a_platform_interrupts_leaves_the_end_to_the_launcher(bus, worker, tmp_path):
+    run_id = run_id_for("interrupted")
+    tags = {"file": str(tmp_path / "never")}
+    process = worker("interrupted", "waiting", tags=tags, settings={"signals": "interrupt"})
+    await until_said(bus, run_id, lambda event: event.type == "dagwire.log.written")
+    os.kill(process.process.pid, signal.SIGTERM)
+    assert await process.ended() == 76
+    types = await types_said(bus, run_id)
+    assert types[-1] == "dagwire.step.failed"
+    assert "dagwire.run.canceled" not in types
+
+
+async def test_a_cancel_order_cancels_a_run_that_signals_only_interrupt(bus, worker, tmp_path):
+    run_id = run_id_for("ordered")
+    tags = {"file": str(tmp_path / "never")}
+    process = worker("ordered", "waiting", tags=tags, settings={"signals": "interrupt"})
+    await until_said(bus, run_id, lambda event: event.type == "dagwire.log.written")
+    await cancel_run(bus, run_id)
+    assert await process.ended() == 0
+    assert (await types_said(bus, run_id))[-1] == "dagwire.run.canceled"
+
+
 async def test_code_that_does_not_load_fails_its_run_with_the_error(bus, worker):
     process = worker("broken", code="import not_there\n")
     assert await process.ended() == 0

@@ -26,6 +26,8 @@ class Cancellation:
         self._armed = False
         self.message: str | None = None
         """Why the run is to stop; None: it is not."""
+        self.by_signal = False
+        """Whether a signal from outside came before any order."""
 
     def install(self) -> None:
         """Take over SIGTERM and SIGINT; called in the main thread."""
@@ -37,15 +39,17 @@ class Cancellation:
         """Let the run end as it ended: a later order is for nothing."""
         self._armed = False
 
-    def request(self, message: str) -> None:
+    def request(self, message: str, *, by_signal: bool = False) -> None:
         """Stop the run; from any thread, any number of times."""
         if self.message is None:
             self.message = message
+            self.by_signal = by_signal
         # The signal also ends a system call that the run is waiting in.
         signal.pthread_kill(threading.main_thread().ident or 0, SIGNAL)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 -- the handler's signature
         if self.message is None:
+            self.by_signal = True
             self.message = f"The run worker (process {os.getpid()}) was told to end by {signal.Signals(number).name}."
         self._asked()
         self._raise_if_due()

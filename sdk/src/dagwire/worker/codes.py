@@ -12,6 +12,8 @@ EXIT_USAGE: Final = 2
 """Wrong command line, settings or launch file."""
 EXIT_CLAIM_LOST: Final = 75
 """Another worker has the run, or it was over before it began: this one did nothing."""
+EXIT_INTERRUPTED: Final = 76
+"""A signal interrupted the run; all but its end is told, and the launcher says that."""
 EXIT_DENIED: Final = 77
 """The credential does not let this worker speak for its run."""
 

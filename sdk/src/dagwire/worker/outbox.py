@@ -93,11 +93,12 @@ class Outbox:
         """
         self._unlimited = True
 
-    def finish(self, event: Event) -> None:
-        """Put in the last event: the run's end."""
+    def finish(self, event: Event | None) -> None:
+        """Put in the last event, the run's end; None: somebody else says that."""
         with self._lock:
             self._unlimited = True
-            self._put(event)
+            if event is not None:
+                self._put(event)
             self._closed = True
             if self._poke is not None:
                 self._poke()

@@ -18,12 +18,12 @@ from dagwire.job import JobDefinition
 from dagwire.repository import DEFAULT_REPOSITORY
 from dagwire.worker.arguments import Arguments, read_launch
 from dagwire.worker.cancellation import Cancellation
-from dagwire.worker.codes import EXIT_TOLD, EXIT_UNTOLD, exit_code
+from dagwire.worker.codes import EXIT_INTERRUPTED, EXIT_TOLD, EXIT_UNTOLD, exit_code
 from dagwire.worker.hearing import Hearing
 from dagwire.worker.link import Link
 from dagwire.worker.outbox import Outbox
 from dagwire.worker.sender import Sender
-from dagwire.worker.settings import Settings
+from dagwire.worker.settings import Settings, Signals
 from dagwire.worker.spool import Spool
 
 log = logging.getLogger(__name__)
@@ -68,7 +68,7 @@ class Run:
         self._cancellation.disarm()
         code = self._code_without_run(link)
         if code is None:
-            code = self._tell(end, link)
+            code = self._interrupt(link) if self._is_interrupted(end) else self._tell(end, link)
         link.join(_CLOSE_SECONDS)
         return code
 
@@ -93,7 +93,7 @@ class Run:
         try:
             self._cancellation.install()
             if asked_to_end:
-                self._cancellation.request("The run worker was told to end before it began.")
+                self._cancellation.request("The run worker was told to end before it began.", by_signal=True)
             launch = read_launch(self._message)
             job = self._load(launch.order)
             # The claim was on its way while the code was imported.
@@ -168,7 +168,17 @@ class Run:
             return EXIT_UNTOLD
         return link.code_without_run()
 
-    def _tell(self, end: End, link: Link) -> int:
+    def _is_interrupted(self, end: End) -> bool:
+        """Return whether whoever sent the signal says how the run ended: a platform knows why it did."""
+        is_interruption = self._settings.signals is Signals.INTERRUPT and self._cancellation.by_signal
+        return is_interruption and isinstance(end, RunCanceled)
+
+    def _interrupt(self, link: Link) -> int:
+        """Have the bus take all but the run's end."""
+        code = self._tell(None, link)
+        return EXIT_INTERRUPTED if code == EXIT_TOLD else code
+
+    def _tell(self, end: End | None, link: Link) -> int:
         """Have the bus take the last event and all before it."""
         self._outbox.finish(end)
         deadline = time.monotonic() + self._settings.finish_timeout_seconds

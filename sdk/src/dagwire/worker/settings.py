@@ -2,12 +2,20 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final, get_type_hints
 
 from dagwire_shared.errors import SettingsError
 
 PREFIX: Final = "DAGWIRE_WORKER_"
+
+
+class Signals(StrEnum):
+    """What a signal to end means to a worker that heard no cancel order."""
+
+    CANCEL = "cancel"
+    INTERRUPT = "interrupt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +42,9 @@ class Settings:
 
     finish_timeout_seconds: float = 6 * 3600.0
     """How long an ended run waits for the bus to take its last events, in seconds."""
+
+    signals: Signals = Signals.CANCEL
+    """What SIGTERM means: ``cancel`` the run, or ``interrupt`` it, and whoever sent it tells how the run ended."""
 
     log_level: str = "INFO"
     """The least severe records of the worker itself that are written to its standard error."""

@@ -14,6 +14,9 @@ from dagwire_launcher.facts import Facts
 CLAIM_LOST: Final = 75
 """The exit code of a worker that found its run taken by another one."""
 
+INTERRUPTED: Final = 76
+"""The exit code of a worker that was told to end by a signal, and leaves it to the launcher to say why."""
+
 TOLD: Final = 0
 """The exit code of a worker whose last event, the run's end, was acknowledged."""
 
@@ -139,6 +142,8 @@ def _describe(end: WorkerEnd, *, spoke: bool) -> str:
     when = "before the run's end was told" if spoke else "before it took the run"
     if end.signal is not None:
         how = f"was killed by {_signal_name(end.signal)}"
+    elif end.code == INTERRUPTED:
+        how = "was told to end"
     elif end.code is not None:
         how = f"ended with exit code {end.code}"
     else:
