@@ -6,6 +6,7 @@ import json
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import timedelta
+from typing import Protocol
 
 from dagwire_shared.bus import Bus, Delivery, Message, Subscription
 from dagwire_shared.ids import run_id_for
@@ -44,7 +45,16 @@ class JetStreamMaker:
             yield bus
 
 
-async def fresh(server: NatsServer) -> None:
+class HasUrl(Protocol):
+    """A server that can be connected to."""
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+        ...
+
+
+async def fresh(server: HasUrl) -> None:
     """Delete every stream of the bus and create it again."""
     async with connect(server.url, name="fresh") as bus:
         for name in [*(stream.name for stream in STREAMS), f"KV_{STATE_BUCKET}"]:

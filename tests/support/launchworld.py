@@ -188,7 +188,7 @@ class WorldBackend:
     async def workers(self) -> Sequence[Worker]:
         return [one for run_id, one in self._world.workers.items() if run_id not in self._world.released]
 
-    async def end_of(self, run_id: RunId, *, delayed: Callable[[WorkerDelay], None] | None = None) -> WorkerEnd:
+    async def end_of(self, run_id: RunId, *, delayed: Callable[[WorkerDelay | None], None] | None = None) -> WorkerEnd:
         if run_id not in self._world.ends:
             return WorkerEnd(reason="there is none")
         if delayed is not None:

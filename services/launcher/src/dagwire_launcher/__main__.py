@@ -28,6 +28,7 @@ async def serve(settings: Settings, health: Health) -> None:
     policy = Policy(
         limits=settings.limits,
         max_concurrent_runs=settings.max_concurrent_runs,
+        launches_at_once=settings.at_once,
         location_patience=timedelta(seconds=settings.location_patience_seconds),
         sweep=timedelta(seconds=settings.sweep_seconds),
         end_workers_on_stop=settings.end_workers_on_stop,

@@ -108,12 +108,12 @@ class Backend(Protocol):
         """
         ...
 
-    async def end_of(self, run_id: RunId, *, delayed: Callable[[WorkerDelay], None] | None = None) -> WorkerEnd:
+    async def end_of(self, run_id: RunId, *, delayed: Callable[[WorkerDelay | None], None] | None = None) -> WorkerEnd:
         """Wait until the worker of a run has ended, and return how. At once if it has, or if there is none.
 
         Args:
             run_id: the run.
-            delayed: called with what keeps the worker from running, each time that this changes.
+            delayed: called with what keeps the worker from running, each time that this changes; None: nothing now.
         """
         ...
 

@@ -9,6 +9,7 @@ from dagwire_launcher.settings import Settings
 _MODULES: Final = {
     "process": "dagwire_launcher.process",
     "docker": "dagwire_launcher.docker.backend",
+    "kubernetes": "dagwire_launcher.kubernetes.backend",
 }
 """Each has ``make_backend``. Imported by name: the clients of platforms take more memory than all of the launcher."""
 

@@ -145,7 +145,7 @@ class ProcessBackend:
         self,
         run_id: RunId,
         *,
-        delayed: Callable[[WorkerDelay], None] | None = None,  # noqa: ARG002 -- nothing delays a process
+        delayed: Callable[[WorkerDelay | None], None] | None = None,  # noqa: ARG002 -- nothing delays a process
     ) -> WorkerEnd:
         """Wait for the end of the run's process, and end what it may have left behind."""
         run = RunDirectory(self._base, run_id)

@@ -41,14 +41,17 @@ class Settings(BusSettings):
     credential_seconds: float = Field(default=600, ge=1)
     """How long a worker's connection lasts before its credential is looked at again, in seconds."""
 
-    backend: Literal["process", "docker"] = "process"
-    """Where run workers live: ``process`` makes each a process of this machine, ``docker`` a container."""
+    backend: Literal["process", "docker", "kubernetes"] = "process"
+    """Where run workers live: each is a ``process`` of this machine, a ``docker`` container or a ``kubernetes`` Job."""
 
     instance: str = Field(default="dagwire", pattern=r"^[a-z0-9]([a-z0-9-]{0,51}[a-z0-9])?$")
-    """What this installation is called: its launchers share the containers that bear its name, and no others."""
+    """What this installation is called: its launchers share what bears its name in an engine or cluster."""
 
     run_config: Path | None = None
     """The run-config file: what the operator lays down for the containers of runs."""
+
+    namespace: str | None = Field(default=None, pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")
+    """Kubernetes backend: the namespace of run Jobs; unset: the launcher's own, or that of the kubeconfig's context."""
 
     directory: Path = Path(".dagwire/runs")
     """Process backend: where each run has a directory for its launch message, its output and its files."""
@@ -61,6 +64,9 @@ class Settings(BusSettings):
 
     max_concurrent_runs: int = Field(default=10, ge=0)
     """How many runs may have a worker at the same time; the others wait in the queue. 0 holds all of them."""
+
+    launches_at_once: int | None = Field(default=None, ge=1, le=80)
+    """How many workers are being created at the same time; unset: 20 on Kubernetes, else 4."""
 
     start_timeout_seconds: float = Field(default=300, gt=0)
     """How long a worker may take from its creation to its first event, in seconds; then its run is lost."""
@@ -84,10 +90,10 @@ class Settings(BusSettings):
     """Process and Docker backend: how much of a worker's output is kept, in bytes; older lines go."""
 
     keep_runs: int = Field(default=1000, ge=0)
-    """How many directories or containers of ended runs are kept; older ones are removed."""
+    """How many directories, containers or finished Jobs of ended runs are kept; older ones are removed."""
 
-    keep_days: float = Field(default=14, ge=0)
-    """For how many days the directory or container of an ended run is kept."""
+    keep_days: float = Field(default=7, ge=0)
+    """For how many days the directory, container or finished Job of an ended run is kept."""
 
     end_workers_on_stop: bool = False
     """Whether run workers are told to end when the launcher is: their runs are canceled. Otherwise they live on."""
@@ -102,6 +108,11 @@ class Settings(BusSettings):
         address = self.bus_address if self.worker_nats_url is None else self.worker_nats_url.get_secret_value()
         password = None if self.worker_nats_password is None else self.worker_nats_password.get_secret_value()
         return nats_address(address, user=self.worker_nats_user, password=password)
+
+    @property
+    def at_once(self) -> int:
+        """How many workers are being created at the same time."""
+        return self.launches_at_once or (20 if self.backend == "kubernetes" else 4)
 
     @property
     def limits(self) -> Limits:

@@ -152,7 +152,10 @@ class Watch:
         finally:
             end.cancel()
 
-    def _delayed(self, run_id: RunId, delay: WorkerDelay) -> None:
+    def _delayed(self, run_id: RunId, delay: WorkerDelay | None) -> None:
+        if delay is None:
+            self._delays.pop(run_id, None)
+            return
         log.info("worker delayed", extra={"run_id": run_id, "cause": delay.cause, "detail": delay.message})
         self._delays[run_id] = delay
         self._begin(self._tell_delay(run_id, delay))

@@ -1,0 +1,236 @@
+"""A stage for the launcher's Kubernetes backend: a bus in the cluster, user code, and what was made of it there."""
+
+import asyncio
+import contextlib
+import textwrap
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from dagwire_launcher.credentials import WorkerCredentials
+from dagwire_launcher.kubernetes.access import Connect, read_access
+from dagwire_launcher.kubernetes.backend import KubernetesBackend, KubernetesSettings
+from dagwire_launcher.kubernetes.layers import RunConfig
+from dagwire_launcher.kubernetes.names import run_job_name
+from dagwire_launcher.service import Launcher
+from dagwire_shared.bus import Bus
+from dagwire_shared.envelope import Envelope
+from dagwire_shared.ids import RunId
+from dagwire_shared.records import CodeLocation, CodePointer
+from support.kube import IMAGE_TAG, Namespace
+from support.launching import until, until_said
+from support.launchworld import policy, running
+
+IMAGE = f"dagwire/user-code:{IMAGE_TAG}"
+INSTANCE = "test"
+NATS = "nats:2.15.1"
+
+CODE = '''
+"""A small repository for tests."""
+import os
+import time
+
+from dagwire import job, op
+
+
+@op
+def hello():
+    return os.environ.get("GREETING", "hello")
+
+
+@job
+def one_op():
+    hello()
+
+
+@op
+def wait():
+    print("waiting", flush=True)
+    time.sleep(600)
+
+
+@job
+def waiting():
+    wait()
+
+
+@op
+def ignore_everything():
+    print("waiting", flush=True)
+    while True:
+        try:
+            while True:
+                time.sleep(0.05)
+        except BaseException:
+            pass
+
+
+@job
+def stubborn():
+    ignore_everything()
+
+
+@op
+def eat():
+    kept = []
+    while True:
+        kept.append(bytearray(8 * 1024 * 1024))
+
+
+@job
+def hungry():
+    eat()
+
+
+@op
+def leave():
+    os.write(2, b"last words\\n")
+    os._exit(3)
+
+
+@job
+def leaving():
+    leave()
+'''
+
+RESTRICTED = {
+    "runAsNonRoot": True,
+    "runAsUser": 1000,
+    "allowPrivilegeEscalation": False,
+    "capabilities": {"drop": ["ALL"]},
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+
+
+@contextlib.contextmanager
+def bus_in(namespace: Namespace) -> Iterator["Addresses"]:
+    """Run a NATS server in the cluster while the context is open."""
+    namespace.apply(
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": "nats", "labels": {"app": "nats"}},
+            "spec": {
+                "enableServiceLinks": False,
+                "volumes": [{"name": "data", "emptyDir": {}}],
+                "containers": [
+                    {
+                        "name": "nats",
+                        "image": NATS,
+                        "args": ["-js", "-sd", "/data", "-p", "4222", "-m", "8222"],
+                        "securityContext": RESTRICTED,
+                        "volumeMounts": [{"name": "data", "mountPath": "/data"}],
+                        "readinessProbe": {"httpGet": {"path": "/healthz", "port": 8222}, "periodSeconds": 1},
+                    }
+                ],
+            },
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": "nats"},
+            "spec": {"selector": {"app": "nats"}, "ports": [{"port": 4222}]},
+        },
+    )
+    namespace.wait("condition=Ready", "pod/nats")
+    with namespace.forwarded("pod/nats", 4222) as port:
+        yield Addresses(f"nats://127.0.0.1:{port}", f"nats://nats.{namespace.name}.svc:4222")
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """A bus, as tests and as pods reach it."""
+
+    url: str
+    in_cluster: str
+
+
+def location(namespace: Namespace, *, name: str = "here", image: str = IMAGE) -> CodeLocation:
+    """A code location whose code is mounted into its pods from a ConfigMap, as ``layer`` says."""
+    namespace.apply(
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": "code"},
+            "data": {"repo.py": textwrap.dedent(CODE)},
+        }
+    )
+    pointer = CodePointer(python_file="/code/repo.py", working_directory="/code", executable="python")
+    return CodeLocation(name=name, image=image, definitions_hash="abc", pointer=pointer)
+
+
+LAYER: dict[str, Any] = {
+    "volumes": [{"name": "code", "configMap": {"name": "code"}}],
+    "volumeMounts": [{"name": "code", "mountPath": "/code"}],
+    "terminationGracePeriodSeconds": 10,
+}
+"""What the operator says of each pod: where the code is."""
+
+
+@dataclass(slots=True)
+class Stage:
+    """One namespace with its launchers."""
+
+    bus: Bus
+    namespace: Namespace
+    addresses: Addresses
+    place: CodeLocation
+    layer: dict[str, Any] = field(default_factory=lambda: dict(LAYER))
+
+    def backend(self, *, connect: Connect = read_access, keep_runs: int = 100) -> KubernetesBackend:
+        """A launcher's view of the namespace."""
+        return KubernetesBackend(
+            KubernetesSettings(
+                namespace=self.namespace.name,
+                instance=INSTANCE,
+                run_config=RunConfig({"default": self.layer}),
+                credentials=WorkerCredentials(None, self.addresses.in_cluster),
+                keep_runs=keep_runs,
+                keep_for=timedelta(days=1),
+            ),
+            connect=connect,
+        )
+
+    @contextlib.asynccontextmanager
+    async def launcher(
+        self, *, name: str = "a", connect: Connect = read_access, keep_runs: int = 100, **limits: float
+    ) -> AsyncIterator[KubernetesBackend]:
+        """Run a launcher while the context is open; ``limits`` in seconds."""
+        backend = self.backend(connect=connect, keep_runs=keep_runs)
+        async with running(Launcher(self.bus, backend, policy(**limits), holder=name)):
+            yield backend
+
+    async def said(self, run_id: RunId, wanted: Callable[[Envelope], bool] | str | None = None) -> list[Envelope]:
+        """What was said of a run up to the wanted event, by default its first end."""
+        return await until_said(self.bus, run_id, wanted)
+
+    async def kubectl(self, *words: str) -> str:
+        """Run kubectl in the namespace."""
+        return await asyncio.to_thread(self.namespace.kubectl, *words)
+
+    def job(self, run_id: RunId) -> dict[str, Any]:
+        """The run's Job."""
+        return self.namespace.get("job", run_job_name(run_id))
+
+    async def pod_of(self, run_id: RunId) -> str:
+        """The name of the run's pod, as soon as there is one."""
+        found: list[str] = []
+
+        async def there() -> bool:
+            selector = f"batch.kubernetes.io/job-name={run_job_name(run_id)}"
+            pods = await asyncio.to_thread(self.namespace.objects, "pods", selector)
+            found[:] = [pod["metadata"]["name"] for pod in pods]
+            return bool(found)
+
+        await until(there, what=f"{run_id} has a pod")
+        return found[0]
+
+    async def until_no_job(self, run_id: RunId) -> None:
+        """Return when the run has no Job and no pod."""
+
+        async def gone() -> bool:
+            selector = f"dagwire/run-id={run_id}"
+            return not await asyncio.to_thread(self.namespace.objects, "jobs,pods", selector)
+
+        await until(gone, what=f"{run_id} has neither Job nor pod")
