@@ -11,6 +11,7 @@ from typing import Final, NoReturn
 import click
 
 from dagwire.cli.exits import CommandError, ExitCode
+from dagwire.reaper import stand_apart
 
 ENTRY_POINTS: Final = "dagwire.commands"
 """The entry-point group through which other distributions add commands: each one names a click command."""
@@ -36,6 +37,9 @@ _OWN: Final[Mapping[str, Lazy]] = {
         "dagwire.cli.schedule:schedule", "List schedules, switch them, see their next ticks.", "dagwire[cli]"
     ),
 }
+
+_SERVERS: Final = {("api", "grpc"), ("code-server", "start")}
+"""Commands that run user code, and are the first process of their container."""
 
 _OF_OTHERS: Final[Mapping[str, Lazy]] = {
     "up": Lazy("", "Start every part of Dagwire on this machine.", "dagwire-standalone"),
@@ -144,6 +148,8 @@ def cli() -> None:
 
 def main() -> NoReturn:
     """Run the command line, and end the process with its exit code."""
+    if tuple(sys.argv[1:3]) in _SERVERS:
+        stand_apart()
     sys.exit(_run())
 
 

@@ -23,6 +23,11 @@ gc.disable()
 # Pydantic would look through every installed package for plugins: another tenth. Who has one sets this to "none".
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
+from dagwire.reaper import stand_apart  # noqa: E402
+
+if __name__ == "__main__":
+    stand_apart()  # early: the first process of a pod keeps in memory what was imported by now
+
 from dagwire_shared.bus import Streams  # noqa: E402
 from dagwire_shared.errors import DagwireError, MalformedMessageError  # noqa: E402
 from dagwire_shared.ids import RunId, check_run_id  # noqa: E402

@@ -1,7 +1,7 @@
 """Keeps events on disk, in order, while the bus is away and the memory is full. Knows nothing of the bus."""
 
 import json
-import os
+import secrets
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +33,8 @@ class Spool:
         self._limit = limit_bytes
         self._segment_bytes = segment_bytes
         self._segments: deque[_Segment] = deque()
+        self._name = secrets.token_hex(4)
+        """Tells its files from those of others: in a pod, every worker's process id is the same."""
         self._made = 0
         self._waiting = 0
         self._count = 0
@@ -71,7 +73,7 @@ class Spool:
             self._segments[-1].writer = None
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._made += 1
-        path = self._directory / f"{os.getpid()}-{self._made:06d}.jsonl"
+        path = self._directory / f"{self._name}-{self._made:06d}.jsonl"
         # Unbuffered: a write that fails half-way is cut off at once.
         self._segments.append(_Segment(path, path.open("wb", buffering=0)))
         return self._segments[-1]
