@@ -70,7 +70,7 @@ def _dagit() -> Permissions:
             _CONTROL,
             _last(REQUESTS),
             *_follow(EVENTS.name),
-            *_state(write=["switch.*"], read=["switch.*"], watch=["location.>", "switch.>"]),
+            *_state(write=["switch.*"], read=["switch.*"], watch=["switch.>"]),
         ],
         subscribe=[STORED_SIGNAL],
     )
@@ -126,7 +126,11 @@ def _eventstore() -> Permissions:
 
 
 def _client() -> Permissions:
-    """What people and systems beside Dagwire may do, with any NATS client."""
+    """What people and systems beside Dagwire may do, with any NATS client.
+
+    JetStream lets whoever makes a consumer choose where it delivers, and checks no permission there. So the client
+    makes consumers on EVENTS alone: what it may write itself (requests, and what becomes of bad ones) it reads without.
+    """
     public = (REQUESTS, EVENTS, CONTROL, DEAD)
     return Permissions(
         publish=[
@@ -139,12 +143,13 @@ def _client() -> Permissions:
             *(f"{_API}.DIRECT.GET.{stream.name}.>" for stream in public),
             f"{_API}.DIRECT.GET.{_STATE}.>",
             *_follow(EVENTS.name),
+            f"{_API}.CONSUMER.CREATE.{EVENTS.name}",
             f"{_API}.CONSUMER.DURABLE.CREATE.{EVENTS.name}.*",
             f"{_API}.CONSUMER.INFO.{EVENTS.name}.*",
             f"$JS.FC.{EVENTS.name}.>",
             *_acknowledge(EVENTS.name),
         ],
-        subscribe=[f"{ROOT}.event.>", "_INBOX.>"],
+        subscribe=[f"{ROOT}.event.>", f"{ROOT}.dead.>", "_INBOX.>"],
     )
 
 
