@@ -1,5 +1,6 @@
 """Standalone end to end: what a browser sees is what PostgreSQL holds, whatever dies meanwhile."""
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -9,6 +10,12 @@ from pathlib import Path
 
 import psutil
 import pytest
+from dagwire_shared.bus import Message
+from dagwire_shared.errors import PermissionDeniedError
+from dagwire_shared.ids import run_id_for
+from dagwire_shared.jetstream import connect
+from dagwire_shared.streams import EVENTS
+from dagwire_shared.subjects import Kind, event_subject, request_subject
 from support.standalone import Standalone, feed, follow_to_end, wait_until
 
 REPO = Path(__file__).parent / "repo.py"
@@ -21,6 +28,8 @@ def dagwire(module_data_directory):
     standalone.start()
     yield standalone
     standalone.stop()
+    for log in (module_data_directory / "logs").glob("*.log"):  # after all that the tests of this module did
+        assert "permission denied" not in log.read_text(), log.name
 
 
 @pytest.fixture
@@ -106,6 +115,31 @@ def test_a_run_whose_worker_is_killed_is_lost_with_the_cause(dagwire, client, tm
     assert "SIGKILL" in seen[-1][1]["data"]["message"] or "signal 9" in seen[-1][1]["data"]["message"]
 
 
+def test_user_code_cannot_speak_for_another_run_and_its_credential_dies_with_the_run(dagwire, client, tmp_path):
+    run_id = launch(client, "gated", gate(tmp_path))
+    wait_until((tmp_path / "waiting").exists)
+    started = next(event for _, event in feed(client, run_id) if event["type"] == "dagwire.run.started")
+    environment = dict(psutil.Process(started["data"]["pid"]).environ())
+    credential = (environment["DAGWIRE_WORKER_NATS_URL"], environment["DAGWIRE_WORKER_INBOX_PREFIX"])
+    asyncio.run(look_around(*credential, run_id))
+    os.kill(started["data"]["pid"], signal.SIGKILL)
+    status, seen = follow_to_end(client, run_id)
+    assert (status, seen[-1][1]["type"]) == ("FAILURE", "dagwire.run.lost")
+    assert [event["type"] for _, event in seen].count("dagwire.run.started") == 1
+    with pytest.raises(PermissionDeniedError):
+        asyncio.run(look_around(*credential, run_id))
+
+
+async def look_around(nats_url, inbox_prefix, run_id):
+    """Do what the credential of a run allows, and try what it does not."""
+    other = run_id_for("another")
+    async with connect(nats_url, name="curious", inbox_prefix=inbox_prefix) as bus:
+        assert await bus.streams.last(EVENTS, event_subject(run_id, Kind.RUN)) is not None
+        for subject in (event_subject(other, Kind.RUN), event_subject(run_id, Kind.LAUNCH), request_subject("x")):
+            with pytest.raises(PermissionDeniedError):
+                await bus.streams.publish(Message(subject, b"{}", "x"))
+
+
 def test_a_running_run_can_be_cancelled(dagwire, client, tmp_path):
     run_id = launch(client, "gated", gate(tmp_path))
     wait_until((tmp_path / "waiting").exists)
@@ -116,7 +150,7 @@ def test_a_running_run_can_be_cancelled(dagwire, client, tmp_path):
 @pytest.fixture
 def second_scheduler(dagwire):
     settings = {
-        "DAGWIRE_SCHEDULER_NATS_URL": dagwire.nats_url,
+        "DAGWIRE_SCHEDULER_NATS_URL": dagwire.nats_url_of("scheduler"),
         "DAGWIRE_SCHEDULER_WORKSPACE": str(dagwire.directory / "workspace.yaml"),
     }
     process = subprocess.Popen([sys.executable, "-m", "dagwire_scheduler"], env={**os.environ, **settings})

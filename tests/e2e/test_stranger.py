@@ -134,11 +134,13 @@ async def test_a_request_for_a_job_that_does_not_exist_ends_as_a_failed_run_that
 async def test_bytes_that_are_no_request_go_to_the_dead_letters_with_the_cause(nats_url):
     connection = await nats.connect(nats_url)
     js = connection.jetstream()
-    dead = await js.subscribe("dagwire.v1.dead.DAGWIRE_REQUESTS", ordered_consumer=True)
+    dead = await connection.subscribe("dagwire.v1.dead.DAGWIRE_REQUESTS")
     await js.publish(request_subject("stranger-5"), b"hello?")
     letter = await dead.next_msg(timeout=30)
     assert letter.data == b"hello?"
     assert "not JSON" in letter.headers["Dagwire-Cause"]
+    kept = await js.get_last_msg("DAGWIRE_DEAD", "dagwire.v1.dead.DAGWIRE_REQUESTS", direct=True)
+    assert kept.data == b"hello?"
     await connection.close()
 
 

@@ -104,6 +104,11 @@ class Standalone:
     def nats_url(self) -> str:
         return (self.directory / "secrets" / "nats.url").read_text()
 
+    def nats_url_of(self, service: str) -> str:
+        """The bus address with the credential of a service."""
+        password = (self.directory / "secrets" / f"nats-{service}").read_text()
+        return f"nats://{service}:{password}@127.0.0.1:{self.ports['--nats-port']}"
+
     @property
     def postgres_url(self) -> str:
         return (self.directory / "secrets" / "postgres.url").read_text()

@@ -1,4 +1,5 @@
 import json
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -46,27 +47,37 @@ def test_a_code_server_is_given_no_credential(plan):
     assert not [value for value in code_server.environment.values() if "://" in value]
 
 
-def test_a_run_worker_may_publish_events_and_hear_orders_only(plan):
-    users = json.loads(parts.nats_configuration(plan))["authorization"]["users"]
-    owner, worker = users
-    assert "permissions" not in owner
-    assert worker["permissions"] == {
-        "publish": [
-            "dagwire.v1.event.>",
-            "$JS.API.DIRECT.GET.DAGWIRE_EVENTS.>",
-            "$JS.API.DIRECT.GET.DAGWIRE_CONTROL.>",
-        ],
-        "subscribe": ["dagwire.v1.control.*", "_INBOX_worker.>"],
-    }
+def test_each_service_has_a_user_of_its_own_and_run_workers_none(plan):
+    services = (parts.event_store(plan), parts.scheduler(plan), parts.launcher(plan), parts.dagit(plan))
+    urls = {part.name: part.environment[f"DAGWIRE_{part.name.upper()}_NATS_URL"] for part in services}
+    assert {urlsplit(url).username: name for name, url in urls.items()} == {name: name for name in urls}
+    assert len({urlsplit(url).password for url in urls.values()}) == len(urls)
+    launcher = parts.launcher(plan).environment
+    assert launcher["DAGWIRE_LAUNCHER_WORKER_NATS_URL"] == "nats://127.0.0.1:4222"
+    assert launcher["DAGWIRE_LAUNCHER_CREDENTIAL_SECRET"] == plan.directory.secret("credential")
+
+
+def test_only_the_launcher_is_given_the_credential_secret(plan):
+    others = (parts.event_store(plan), parts.scheduler(plan), parts.dagit(plan), parts.code_server(plan, plan.codes[0]))
+    assert not [part.name for part in others if plan.credential_secret in part.environment.values()]
+    assert plan.credential_secret not in parts.nats_configuration(plan)
+
+
+def test_the_nats_server_knows_the_services_and_the_client_and_asks_about_everybody_else(plan):
+    found = json.loads(parts.nats_configuration(plan))["authorization"]
+    names = ["dagit", "scheduler", "launcher", "eventstore", "client"]
+    assert [user["user"] for user in found["users"]] == names
+    assert found["auth_callout"]["auth_users"] == names
+    assert all(user["permissions"]["publish"]["allow"] for user in found["users"])
 
 
 def test_the_summary_shows_addresses_without_passwords(plan):
     text = summary.ready(plan, [LocationFact("weather", jobs=1, schedules=2)], 3.21)
     assert "http://127.0.0.1:3000" in text
-    assert "nats://dagwire@127.0.0.1:4222" in text
+    assert "nats://client@127.0.0.1:4222" in text
     assert "postgresql://dagwire_reader@127.0.0.1:5433/dagwire" in text
     assert "weather (1 job, 2 schedules)" in text
-    assert plan.directory.secret("nats-dagwire") not in text
+    assert plan.directory.secret("nats-client") not in text
     assert ":two@" not in text
 
 

@@ -100,7 +100,7 @@ async def started(options: Options) -> AsyncIterator[Machine]:
         await start(parts.nats_server(plan))
         for code in plan.codes:
             await start(parts.code_server(plan, code))
-        async with connect(plan.owner_nats, name="dagwire-up") as bus:
+        async with connect(plan.nats_of("launcher"), name="dagwire-up", inbox_prefix="_INBOX_launcher") as bus:
             await provision(bus)
         for service in (parts.event_store, parts.scheduler, parts.launcher, parts.dagit):
             await start(service(plan))
@@ -146,7 +146,7 @@ def _write_files(plan: Plan) -> None:
     directory = plan.directory
     directory.workspace.write_text(parts.workspace(plan), encoding="utf-8")
     directory.keep_private("nats.json", parts.nats_configuration(plan))
-    directory.keep_private("nats.url", plan.owner_nats)
+    directory.keep_private("nats.url", plan.client_nats)
     directory.keep_private("postgres.url", plan.reader_database)
 
 

@@ -1,22 +1,15 @@
-"""The embedded NATS server: its program, its configuration with two users, and its address. No processes here."""
+"""The embedded NATS server: its program, its configuration, and its address. No processes here."""
 
 import json
 import shutil
 import sys
 import sysconfig
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
-from dagwire_shared.streams import CONTROL, EVENTS
-from dagwire_shared.subjects import ROOT
-
 from dagwire_standalone.errors import StandaloneError
-
-OWNER = "dagwire"
-"""The user of the services, and of whoever builds on this machine's bus."""
-WORKER = "worker"
-"""The user of run workers: it may publish events and hear orders, nothing else."""
-WORKER_INBOX = f"_INBOX_{WORKER}"
 
 
 def program() -> Path:
@@ -34,34 +27,21 @@ def program() -> Path:
     return Path(found)
 
 
-def configuration(*, host: str, port: int, store: Path, owner_password: str, worker_password: str) -> str:
+def configuration(*, host: str, port: int, store: Path, authorization: Mapping[str, Any]) -> str:
     """Return the server's configuration file."""
-    worker_permissions = {
-        "publish": [
-            f"{ROOT}.event.>",
-            f"$JS.API.DIRECT.GET.{EVENTS.name}.>",
-            f"$JS.API.DIRECT.GET.{CONTROL.name}.>",
-        ],
-        "subscribe": [f"{ROOT}.control.*", f"{WORKER_INBOX}.>"],
+    settings = {
+        "host": host,
+        "port": port,
+        "server_name": "dagwire-standalone",
+        "jetstream": {"store_dir": str(store), "max_memory_store": 256 * 2**20, "max_file_store": 50 * 2**30},
+        "max_payload": 8 * 2**20,
+        "authorization": authorization,
     }
-    return json.dumps(
-        {
-            "host": host,
-            "port": port,
-            "server_name": "dagwire-standalone",
-            "jetstream": {"store_dir": str(store), "max_memory_store": 256 * 2**20, "max_file_store": 50 * 2**30},
-            "max_payload": 8 * 2**20,
-            "authorization": {
-                "users": [
-                    {"user": OWNER, "password": owner_password},
-                    {"user": WORKER, "password": worker_password, "permissions": worker_permissions},
-                ]
-            },
-        },
-        indent=1,
-    )
+    # The server's parser does not know JSON's \u.
+    return json.dumps(settings, indent=1, ensure_ascii=False)
 
 
-def url(user: str, password: str, *, host: str, port: int) -> str:
-    """Return the address with its credential."""
-    return f"nats://{user}:{quote(password, safe='')}@{host}:{port}"
+def url(host: str, port: int, *, user: str | None = None, password: str = "") -> str:
+    """Return the server's address, with a credential if a user is named."""
+    credential = "" if user is None else f"{user}:{quote(password, safe='')}@"
+    return f"nats://{credential}{host}:{port}"

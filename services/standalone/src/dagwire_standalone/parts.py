@@ -6,6 +6,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import yaml
+from dagwire_launcher.authorization import authorization
+from dagwire_launcher.secret import CredentialSecret
+from dagwire_launcher.users import CLIENT, users
 
 from dagwire_standalone import database, nats
 from dagwire_standalone.directory import Directory
@@ -38,15 +41,19 @@ class Plan:
     log_level: str
     max_concurrent_runs: int
 
-    @property
-    def owner_nats(self) -> str:
-        """The bus address of the services."""
-        return nats.url(nats.OWNER, self.directory.secret("nats-dagwire"), host=self.host, port=self.nats_port)
+    def nats_of(self, user: str) -> str:
+        """Return the bus address with the credential of a service, or of the client."""
+        return nats.url(self.host, self.nats_port, user=user, password=self.directory.secret(f"nats-{user}"))
 
     @property
-    def worker_nats(self) -> str:
-        """The bus address of run workers."""
-        return nats.url(nats.WORKER, self.directory.secret("nats-worker"), host=self.host, port=self.nats_port)
+    def client_nats(self) -> str:
+        """The bus address for people: it requests runs, cancels and follows them."""
+        return self.nats_of(CLIENT)
+
+    @property
+    def credential_secret(self) -> str:
+        """What the credentials of run workers are derived from."""
+        return self.directory.secret("credential")
 
     @property
     def dagit_url(self) -> str:
@@ -68,8 +75,10 @@ def nats_configuration(plan: Plan) -> str:
         host=plan.host,
         port=plan.nats_port,
         store=plan.directory.nats,
-        owner_password=plan.directory.secret("nats-dagwire"),
-        worker_password=plan.directory.secret("nats-worker"),
+        authorization=authorization(
+            CredentialSecret(plan.credential_secret),
+            {user: plan.directory.secret(f"nats-{user}") for user in users()},
+        ),
     )
 
 
@@ -103,16 +112,14 @@ def event_store(plan: Plan) -> Part:
 def launcher(plan: Plan) -> Part:
     """Return the launcher, with the process backend. Its workers end with it when it is asked to stop."""
     settings = {
-        "WORKER_NATS_URL": plan.worker_nats,
+        "WORKER_NATS_URL": nats.url(plan.host, plan.nats_port),
+        "CREDENTIAL_SECRET": plan.credential_secret,
         "DIRECTORY": str(plan.directory.runs),
         "MAX_CONCURRENT_RUNS": str(plan.max_concurrent_runs),
         "END_WORKERS_ON_STOP": "true",
     }
     part = _service(plan, "launcher", settings)
-    workers = {
-        "DAGWIRE_WORKER_INBOX_PREFIX": nats.WORKER_INBOX,
-        "DAGWIRE_WORKER_STORAGE_DIRECTORY": str(plan.directory.storage),
-    }
+    workers = {"DAGWIRE_WORKER_STORAGE_DIRECTORY": str(plan.directory.storage)}
     return replace(part, environment={**part.environment, **workers}, stop_seconds=20.0)
 
 
@@ -133,7 +140,7 @@ def dagit(plan: Plan) -> Part:
 
 
 def _service(plan: Plan, name: str, settings: dict[str, str]) -> Part:
-    common = {"NATS_URL": plan.owner_nats, "LOG_LEVEL": plan.log_level, "LOG_FORMAT": "json"}
+    common = {"NATS_URL": plan.nats_of(name), "LOG_LEVEL": plan.log_level, "LOG_FORMAT": "json"}
     prefix = f"DAGWIRE_{name.upper()}_"
     return Part(
         name=name,

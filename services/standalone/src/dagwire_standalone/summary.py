@@ -36,7 +36,7 @@ def ready(plan: Plan, locations: Sequence[LocationFact], seconds: float) -> str:
         f"Dagwire is up ({seconds:.1f} s).",
         "",
         _row("Dagit", plan.dagit_url),
-        _row("NATS", public(plan.owner_nats), f'nats --server "$(cat {plan.directory.private("nats.url")})"'),
+        _row("NATS", public(plan.client_nats), f'nats --server "$(cat {plan.directory.private("nats.url")})"'),
         _row("PostgreSQL", public(plan.reader_database), f'psql "$(cat {plan.directory.private("postgres.url")})"'),
         _row("Logs", str(plan.directory.logs)),
         *(_row("Code", _location(location)) for location in locations),
