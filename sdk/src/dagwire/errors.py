@@ -64,6 +64,10 @@ class StepProcessError(ExecutionError):
     """Look at how the step's process ended: the message names the signal or exit code."""
 
 
+class StepWorkerError(ExecutionError):
+    """Look at how the step's worker ended: the message says what the launcher saw of it."""
+
+
 class CodeLoadError(DagwireError):
     """Correct the user code as ``error`` shows, or point at the file, module or attribute that exists."""
 

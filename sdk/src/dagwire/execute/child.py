@@ -10,25 +10,20 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Mapping
 from contextlib import ExitStack
 from multiprocessing.connection import Connection
 from types import FrameType
 from typing import Final, NoReturn
 
-from dagwire_shared.events import Event, StepFailed, StepStarted
+from dagwire_shared.events import Event
 
 from dagwire.code import load
-from dagwire.errors import error_info
+from dagwire.execute.assigned import AssignedSteps, fail
 from dagwire.execute.cancellation import RunCancellation
-from dagwire.execute.environment import Emit, Environment
-from dagwire.execute.logs import CurrentStep, captured_logging, run_logger
+from dagwire.execute.logs import CurrentStep, captured_logging
 from dagwire.execute.messages import Assignment, Done, RunCall
-from dagwire.execute.resources import needed_by, opened_resources
 from dagwire.execute.run import prepare
-from dagwire.execute.step import StepExecution
 from dagwire.execute.streams import Capture, captured_descriptors
-from dagwire.plan import FromOutput, Step
 
 _LINGER_SECONDS: Final = 10.0
 """How long a step may go on after its run is gone; then the process ends at once."""
@@ -71,49 +66,6 @@ class Channel:
             os._exit(_RUN_IS_GONE)
 
 
-class Worker:
-    """What executes the steps of one run in this process."""
-
-    def __init__(self, environment: Environment, current: CurrentStep, capture: Capture) -> None:
-        self._environment: Final = environment
-        self._current: Final = current
-        self._capture: Final = capture
-        self._begun = False
-
-    def work(self, assignment: Assignment) -> None:
-        """Execute one step; what goes wrong around it fails it too."""
-        step = self._environment.plan.step(assignment.step_key)
-        self._current.key = step.key
-        self._begun = False
-        started = time.monotonic()
-        try:
-            self._execute(step, assignment.produced)
-        except BaseException as error:  # noqa: BLE001 -- the boundary: the step has failed, the process may go on
-            if not self._begun:
-                self._capture.settle()
-                fail(self._environment.emit, step.key, error, time.monotonic() - started)
-        finally:
-            self._capture.settle()  # what the resources wrote at their end belongs to the step
-            self._current.key = None
-
-    def _execute(self, step: Step, produced: Mapping[str, frozenset[str]]) -> None:
-        log = run_logger(self._environment.emit, self._current)
-
-        def available(source: FromOutput) -> bool:
-            return source.output in produced.get(source.step, ())
-
-        keys = needed_by([step], self._environment)
-        with opened_resources(self._environment, keys, log) as resources:
-            self._begun = True  # from here on the execution itself says how the step ends
-            StepExecution(step, self._environment, resources, log, available, self._capture.settle).execute()
-
-
-def fail(emit: Emit, step_key: str, error: BaseException, seconds: float) -> None:
-    """Say that a step failed before it began."""
-    emit(StepStarted(step_key=step_key, pid=os.getpid()))
-    emit(StepFailed(step_key=step_key, error=error_info(error), seconds=seconds))
-
-
 def main(descriptor: int) -> NoReturn:
     """Serve the run at the other end of the descriptor until it is done."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the run hears it too, and decides
@@ -134,24 +86,24 @@ def main(descriptor: int) -> NoReturn:
 
 
 def _serve(call: RunCall, channel: Channel, current: CurrentStep, capture: Capture) -> None:
-    worker: Worker | None = None
+    steps: AssignedSteps | None = None
     while (assignment := channel.assignments.get()) is not None:
         channel.busy = True
         try:
-            if worker is None:
-                worker = _worker(call, channel, current, capture)
+            if steps is None:
+                steps = _steps(call, channel, current, capture)
                 capture.settle()  # what the import wrote belongs to no step
-            worker.work(assignment)
+            steps.execute(assignment)
         except BaseException as error:  # noqa: BLE001 -- the code does not load here: the step fails by it
             fail(channel.emit, assignment.step_key, error, 0.0)
         channel.busy = False
         channel.done()
 
 
-def _worker(call: RunCall, channel: Channel, current: CurrentStep, capture: Capture) -> Worker:
+def _steps(call: RunCall, channel: Channel, current: CurrentStep, capture: Capture) -> AssignedSteps:
     job = load(call.pointer).job(call.run.repository, call.run.job)
     environment = prepare(job, call.run, call.run_config, call.preset, channel.emit, call.storage_directory)
-    return Worker(environment, current, capture)
+    return AssignedSteps(environment, current, capture)
 
 
 def _cancel(_number: int, _frame: FrameType | None) -> None:

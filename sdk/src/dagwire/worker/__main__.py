@@ -28,16 +28,17 @@ from dagwire.reaper import stand_apart  # noqa: E402
 if __name__ == "__main__":
     stand_apart()  # early: the first process of a pod keeps in memory what was imported by now
 
-from dagwire_shared.bus import Streams  # noqa: E402
+from dagwire_shared.bus import Bus  # noqa: E402
 from dagwire_shared.errors import DagwireError, MalformedMessageError  # noqa: E402
-from dagwire_shared.ids import RunId, check_run_id  # noqa: E402
+from dagwire_shared.ids import RunId, check_run_id, check_step_key  # noqa: E402
 from dagwire_shared.logs import TextFormatter  # noqa: E402
 
 from dagwire.worker.claim import Claim, claim  # noqa: E402
 from dagwire.worker.codes import EXIT_USAGE  # noqa: E402
 from dagwire.worker.launch import launch_message  # noqa: E402
-from dagwire.worker.link import Link, connected  # noqa: E402
+from dagwire.worker.link import Link, Take, connected  # noqa: E402
 from dagwire.worker.settings import Settings, load_settings  # noqa: E402
+from dagwire.worker.steps.hello import Approach, StepName  # noqa: E402
 
 _OWN_LOGGERS: Final = ("dagwire", "dagwire_shared", "nats")
 _QUICK_ANSWER_SECONDS: Final = 0.05
@@ -46,18 +47,19 @@ _SWITCH_SECONDS: Final = 0.0005
 
 
 def main() -> int:
-    """Run one job, and return the exit code."""
+    """Run one job, or one step of a run, and return the exit code."""
     early: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, _frame: early.append(number))
     try:
         settings = load_settings(os.environ)
         message = launch_message(_launch_file(sys.argv[1:]), os.environ)
         run_id, traceparent = _read_envelope(message)
+        approach = _approach(run_id, sys.argv[1:])
     except DagwireError as error:
         print(f"dagwire.worker: {error}", file=sys.stderr)  # noqa: T201 -- there is no log before settings
         return EXIT_USAGE
     _log_apart(settings.log_level)
-    link = _start(settings, run_id, traceparent)
+    link = _start(settings, run_id, approach.claim if approach is not None else _claim(run_id, traceparent))
     if link.answered.acquire(timeout=_QUICK_ANSWER_SECONDS):
         code = link.code_without_run()
         if code is not None:
@@ -67,14 +69,42 @@ def main() -> int:
     from dagwire.worker.arguments import read_arguments  # noqa: PLC0415
     from dagwire.worker.run import Run  # noqa: PLC0415
 
+    arguments = read_arguments(sys.argv[1:])
+    if approach is not None:
+        from dagwire.worker.step import StepRun  # noqa: PLC0415
+
+        gc.freeze()
+        gc.enable()
+        return StepRun(run_id, message, approach, arguments, settings).main(link, asked_to_end=bool(early))
     gc.freeze()
     gc.enable()
-    run = Run(run_id, message, read_arguments(sys.argv[1:]), settings, traceparent=traceparent)
+    run = Run(run_id, message, arguments, settings, traceparent=traceparent)
     return run.main(link, asked_to_end=bool(early))
 
 
+def _option(arguments: Sequence[str], name: str) -> str | None:
+    return next((after for word, after in pairwise(arguments) if word == name), None)
+
+
 def _launch_file(arguments: Sequence[str]) -> Path | None:
-    return next((Path(after) for word, after in pairwise(arguments) if word == "--launch"), None)
+    file = _option(arguments, "--launch")
+    return None if file is None else Path(file)
+
+
+def _approach(run_id: RunId, arguments: Sequence[str]) -> Approach | None:
+    """Return the way to the step that the command line names; None: it names none, and the whole run is meant.
+
+    Raises:
+        InvalidIdentifierError: it is no step key.
+        MalformedMessageError: the attempt is no number.
+    """
+    step_key = _option(arguments, "--step")
+    if step_key is None:
+        return None
+    attempt = _option(arguments, "--attempt") or "1"
+    if not attempt.isdecimal():
+        raise MalformedMessageError(f"--attempt {attempt!r} is no number")
+    return Approach(run_id, StepName(check_step_key(step_key), int(attempt), uuid.uuid4().hex))
 
 
 def _read_envelope(message: bytes) -> tuple[RunId, str | None]:
@@ -90,13 +120,20 @@ def _read_envelope(message: bytes) -> tuple[RunId, str | None]:
         raise MalformedMessageError(f"the launch message is no message about a run: {error}") from error
 
 
-def _start(settings: Settings, run_id: RunId, traceparent: str | None) -> Link:
+def _claim(run_id: RunId, traceparent: str | None) -> Take:
+    async def take(bus: Bus) -> Claim:
+        return await claim(bus.streams, run_id, worker=uuid.uuid4().hex, traceparent=traceparent)
+
+    return take
+
+
+def _start(settings: Settings, run_id: RunId, claiming: Take) -> Link:
     usual = sys.getswitchinterval()
     sys.setswitchinterval(_SWITCH_SECONDS)
 
-    async def take(streams: Streams) -> Claim:
+    async def take(bus: Bus) -> Claim:
         try:
-            return await claim(streams, run_id, worker=uuid.uuid4().hex, traceparent=traceparent)
+            return await claiming(bus)
         finally:
             sys.setswitchinterval(usual)
 

@@ -29,6 +29,8 @@ def read_arguments(arguments: Sequence[str]) -> Arguments:
     parser.add_argument(
         "--launch", type=Path, metavar="FILE", help=f"the LaunchRun message; default: the environment's {VARIABLE}"
     )
+    parser.add_argument("--step", metavar="KEY", help="execute this one step of the run, for its run worker")
+    parser.add_argument("--attempt", type=int, default=1, metavar="N", help="the step's worker counts so many")
     code = parser.add_mutually_exclusive_group(required=True)
     code.add_argument("-f", "--python-file", metavar="FILE", help="the code, as a file")
     code.add_argument("-m", "--module-name", metavar="NAME", help="the code, as a module")

@@ -10,8 +10,10 @@ EXIT_UNTOLD: Final = 1
 """The run ended, and the bus did not take that."""
 EXIT_USAGE: Final = 2
 """Wrong command line, settings or launch file."""
+EXIT_RUN_GONE: Final = 70
+"""A step's worker: its run worker is gone, or takes nothing more from it."""
 EXIT_CLAIM_LOST: Final = 75
-"""Another worker has the run, or it was over before it began: this one did nothing."""
+"""Another worker has the run or the step, or it was over before it began: this one did nothing."""
 EXIT_INTERRUPTED: Final = 76
 """A signal interrupted the run; all but its end is told, and the launcher says that."""
 EXIT_DENIED: Final = 77

@@ -15,7 +15,7 @@ from datetime import timedelta
 from itertools import chain, repeat
 from typing import Final
 
-from dagwire_shared.bus import Bus, Streams
+from dagwire_shared.bus import Bus
 from dagwire_shared.errors import BusUnavailableError, PermissionDeniedError
 from dagwire_shared.ids import RunId
 from dagwire_shared.jetstream import connect
@@ -27,6 +27,7 @@ from dagwire.worker.settings import Settings
 log = logging.getLogger(__name__)
 
 Connect = Callable[[], AbstractAsyncContextManager[Bus]]
+Take = Callable[[Bus], Awaitable[Claim]]
 Work = Callable[[Bus], Awaitable[None]]
 
 _CONNECT: Final = timedelta(seconds=5)
@@ -36,7 +37,7 @@ _PAUSES_SECONDS: Final = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 class Link:
     """A thread that claims the run on a connection of its own, then works until all is said."""
 
-    def __init__(self, connect: Connect, claim: Callable[[Streams], Awaitable[Claim]]) -> None:
+    def __init__(self, connect: Connect, claim: Take) -> None:
         self._connect = connect
         self._claim = claim
         self.claimed: Future[Claim] = Future()
@@ -92,7 +93,7 @@ class Link:
 
     async def _work(self) -> None:
         async with self._connect() as bus:
-            taken = await self._claim(bus.streams)
+            taken = await self._claim(bus)
             self.claimed.set_result(taken)
             self.answered.release()
             if taken is Claim.OURS:

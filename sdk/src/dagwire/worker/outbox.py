@@ -64,16 +64,16 @@ class Outbox:
 
     # --- the run's side, any thread -----------------------------------------------------------------------------
 
-    def offer(self, event: Event) -> bool:
-        """Put an event at the end; False: there is no room now, and the run has to wait.
+    def offer(self, event: Event, time: datetime | None = None) -> bool:
+        """Put an event at the end, said now or at ``time``; False: there is no room now, and the run has to wait.
 
         What is said after the run's end (by threads that user code left behind) is not kept.
         """
         with self._lock:
-            return self._closed or self._put(event)
+            return self._closed or self._put(event, time)
 
-    def _put(self, event: Event) -> bool:
-        message = self._message(event)
+    def _put(self, event: Event, time: datetime | None = None) -> bool:
+        message = self._message(event, time or self._clock())
         try:
             self._place(message)
         except SpoolFullError as error:
@@ -103,22 +103,22 @@ class Outbox:
             if self._poke is not None:
                 self._poke()
 
-    def _message(self, event: Event) -> Message:
-        message = self._encode(event)
+    def _message(self, event: Event, time: datetime) -> Message:
+        message = self._encode(event, time)
         if len(message.body) > LARGEST_EVENT:
             size = len(message.body)
-            message = self._encode(cut_to_fit(event, size))
+            message = self._encode(cut_to_fit(event, size), time)
             if len(message.body) > LARGEST_EVENT:
-                message = self._encode(left_out(event, size))
+                message = self._encode(left_out(event, size), time)
         return message
 
-    def _encode(self, event: Event) -> Message:
+    def _encode(self, event: Event, time: datetime) -> Message:
         return event_message(
             event,
             id=event_id(self._run_id, self._next),
             source=SOURCE,
             subject=self._run_id,
-            time=self._clock(),
+            time=time,
             traceparent=self._traceparent,
         )
 
@@ -141,7 +141,7 @@ class Outbox:
             message=f"The run is held until the bus takes its events: {error}.",
             fields={"spooled_bytes": self._spool.waiting_bytes},
         )
-        self._overflow.append(self._encode(note))
+        self._overflow.append(self._encode(note, self._clock()))
         self._next += 1
 
     def _tell(self) -> None:

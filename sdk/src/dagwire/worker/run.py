@@ -4,32 +4,36 @@ import asyncio
 import logging
 import time
 from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeoutError
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from dagwire_shared.bus import Bus
 from dagwire_shared.commands import LaunchRun
-from dagwire_shared.events import Event, FailureCause, RunCanceled, RunFailed, RunSucceeded
+from dagwire_shared.events import FailureCause, RunCanceled, RunFailed, RunSucceeded
 from dagwire_shared.ids import RunId
 
-from dagwire.code import describe_exception, load
-from dagwire.execute import Elsewhere, RunCancellation, RunInfo, execute_run
+from dagwire.code import describe_exception
+from dagwire.execute import Elsewhere, RunCancellation, execute_run
+from dagwire.execute.environment import Environment
 from dagwire.job import JobDefinition
-from dagwire.repository import DEFAULT_REPOSITORY
 from dagwire.worker.arguments import Arguments, read_launch
 from dagwire.worker.cancellation import Cancellation
-from dagwire.worker.codes import EXIT_INTERRUPTED, EXIT_TOLD, EXIT_UNTOLD, exit_code
+from dagwire.worker.codes import EXIT_INTERRUPTED, EXIT_TOLD, EXIT_UNTOLD
+from dagwire.worker.ending import until_told
 from dagwire.worker.hearing import Hearing
+from dagwire.worker.job import load_job, run_info
 from dagwire.worker.link import Link
 from dagwire.worker.outbox import Outbox
 from dagwire.worker.sender import Sender
 from dagwire.worker.settings import Settings, Signals
 from dagwire.worker.spool import Spool
+from dagwire.worker.voice import Voice
+
+if TYPE_CHECKING:
+    from dagwire.execute.stepworker import Hire
+    from dagwire.worker.steps.pods import StepPods
 
 log = logging.getLogger(__name__)
 
-_HELD_SECONDS: Final = 0.05
-_PROGRESS_SECONDS: Final = 10.0
 _CLOSE_SECONDS: Final = 1.0
 _CLAIM_SECONDS: Final = 30.0
 """How long a worker that was told to end waits to learn whether the run is its own."""
@@ -51,6 +55,8 @@ class Run:
         self._spool = Spool(settings.spool_directory, limit_bytes=settings.spool_limit_bytes)
         self._outbox = Outbox(run_id, self._spool, traceparent=traceparent)
         self._cancellation = Cancellation(asked=self._outbox.lift_limits)
+        self._emit = Voice(self._outbox, self._cancellation).emit
+        self._pods: Future[StepPods] = Future()
 
     def main(self, link: Link, *, asked_to_end: bool = False) -> int:
         """Run to the end, and return the exit code.
@@ -76,11 +82,25 @@ class Run:
         """Send the outbox until it is closed and empty, and hear cancel orders meanwhile; in the link's thread."""
         hearing = asyncio.create_task(Hearing(bus, self._run_id, self._cancellation.request).run())
         hearing.add_done_callback(_report)
+        pods = asyncio.create_task(self._serve_pods(bus))
         try:
             await Sender(bus.streams, self._outbox).run()
         finally:
             hearing.cancel()
-            await asyncio.gather(hearing, return_exceptions=True)
+            pods.cancel()
+            await asyncio.gather(hearing, pods, return_exceptions=True)
+
+    async def _serve_pods(self, bus: Bus) -> None:
+        pods = await asyncio.wrap_future(self._pods)
+        await pods.serve(bus)
+
+    def _crew(self, environment: Environment) -> "Hire":
+        # Imported where it is needed: a run in one process pays for none of this.
+        from dagwire.worker.steps.pods import StepPods  # noqa: PLC0415
+
+        pods = StepPods(self._run_id, environment, self._outbox.offer)
+        self._pods.set_result(pods)
+        return pods.hire
 
     def _on_finished(self, finished: "Future[None]") -> None:
         if (error := finished.exception()) is not None:
@@ -95,7 +115,7 @@ class Run:
             if asked_to_end:
                 self._cancellation.request("The run worker was told to end before it began.", by_signal=True)
             launch = read_launch(self._message)
-            job = self._load(launch.order)
+            job = load_job(launch.order, self._arguments.pointer)
             # The claim was on its way while the code was imported.
             link.answered.acquire()
             link.answered.release()
@@ -105,43 +125,17 @@ class Run:
         except BaseException as error:  # noqa: BLE001 -- the last resort: the run must not end without a word
             return self._failed(error)
 
-    def _load(self, order: LaunchRun) -> JobDefinition:
-        request = order.request
-        code = load(self._arguments.pointer)
-        repository = request.repository
-        if repository == DEFAULT_REPOSITORY and len(code.repositories) == 1:
-            # Who leaves the repository out means the only one.
-            (repository,) = code.repositories
-        return code.job(repository, request.job)
-
     def _execute(self, job: JobDefinition, order: LaunchRun) -> End:
         request = order.request
-        info = RunInfo(
-            run_id=order.run_id,
-            job=request.job,
-            location=request.location,
-            repository=request.repository,
-            tags=request.tags,
-            definitions_hash=request.origin.definitions_hash,
-            preset=request.preset,
-        )
         return execute_run(
             job,
-            run=info,
+            run=run_info(order),
             run_config=request.run_config,
             preset=request.preset,
-            emit=self.emit,
+            emit=self._emit,
             storage_directory=self._settings.storage_directory,
-            elsewhere=Elsewhere(self._arguments.pointer),
+            elsewhere=Elsewhere(self._arguments.pointer, self._crew),
         )
-
-    def emit(self, event: Event) -> None:
-        """Put an event into the outbox, and hold the run while there is no room; from any thread."""
-        while True:
-            with self._cancellation:
-                if self._outbox.offer(event):
-                    return
-            time.sleep(_HELD_SECONDS)
 
     def _failed(self, error: BaseException) -> RunFailed:
         return RunFailed(
@@ -181,20 +175,10 @@ class Run:
     def _tell(self, end: End | None, link: Link) -> int:
         """Have the bus take the last event and all before it."""
         self._outbox.finish(end)
-        deadline = time.monotonic() + self._settings.finish_timeout_seconds
-        while (left := deadline - time.monotonic()) > 0:
-            try:
-                link.finished.result(timeout=min(left, _PROGRESS_SECONDS))
-            except FutureTimeoutError:
-                log.warning("the run has ended; its last events wait for the bus: %s", self._outbox.waiting)
-            except Exception as error:  # noqa: BLE001 -- as above
-                log.error("the run's end cannot be told: %s", error)  # noqa: TRY400 -- as above
-                return exit_code(error)
-            else:
-                self._spool.close()
-                return EXIT_TOLD
-        log.error("the bus did not take the run's last events in time: %s are lost", self._outbox.waiting)
-        return EXIT_UNTOLD
+        code = until_told(link, self._outbox, seconds=self._settings.finish_timeout_seconds)
+        if code == EXIT_TOLD:
+            self._spool.close()
+        return code
 
 
 def _report(hearing: "asyncio.Task[None]") -> None:

@@ -1,7 +1,5 @@
 """Sends the outbox to the stream, in order, until each event is acknowledged. Decides nothing about the run."""
 
-import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -13,12 +11,10 @@ from dagwire_shared.errors import BusError, BusUnavailableError, MalformedMessag
 from dagwire_shared.events import EngineNoted, LogLevel
 from dagwire_shared.streams import EVENTS
 
+from dagwire.worker.emptying import Emptying
 from dagwire.worker.outbox import Outbox, number_of
 
 log = logging.getLogger(__name__)
-
-LINGER_SECONDS: Final = 0.015
-"""How long events gather after a batch was sent; the first event after a pause goes at once."""
 
 DOUBT_SECONDS: Final = EVENTS.duplicate_window.total_seconds() / 2
 """After trying for this long, a re-send could fall out of the duplicate window: the stream is asked what it has."""
@@ -36,7 +32,6 @@ class Sender:
         self._streams = streams
         self._outbox = outbox
         self._clock = clock
-        self._poked = asyncio.Event()
 
     async def run(self) -> None:
         """Send until the outbox is closed and empty.
@@ -45,35 +40,7 @@ class Sender:
             PermissionDeniedError: the credential does not allow the run's subjects.
             BusError: the server refuses an event for good.
         """
-        loop = asyncio.get_running_loop()
-
-        def poke() -> None:
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody sends any more
-                loop.call_soon_threadsafe(self._poked.set)
-
-        self._outbox.connect(poke)
-        sent = -LINGER_SECONDS
-        while not self._outbox.drained:
-            await self._gather(sent + LINGER_SECONDS)
-            batch = self._outbox.next_batch()
-            if batch:
-                await self._deliver(batch)
-                self._outbox.acknowledge()
-                sent = loop.time()
-
-    async def _gather(self, until: float) -> None:
-        """Return when there is something to send, and enough of it or the time is up."""
-        self._poked.clear()
-        if not self._outbox.waiting and not self._outbox.drained:
-            await self._poked.wait()
-        loop = asyncio.get_running_loop()
-        while not self._outbox.urgent and (left := until - loop.time()) > 0:
-            self._poked.clear()
-            try:
-                async with asyncio.timeout(left):
-                    await self._poked.wait()
-            except TimeoutError:
-                return
+        await Emptying(self._outbox, self._deliver).run()
 
     async def _deliver(self, batch: Sequence[Message]) -> None:
         begun = self._clock()
