@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from dagwire_launcher.backend import WorkerCode, WorkerOrder
-from dagwire_launcher.command import command_line
+from dagwire_launcher.command import command_line, for_step
 from dagwire_shared.bus import Bus, Message
 from dagwire_shared.commands import CancelRun, LaunchRun, RequestRun
 from dagwire_shared.envelope import Envelope, decode, encode
@@ -298,7 +298,14 @@ class WorkerProcess:
     """``python -m dagwire.worker`` as a process of its own, started by hand."""
 
     def __init__(
-        self, place: CodeLocation, launch: bytes, directory: Path, *, nats_url: str, **settings: object
+        self,
+        place: CodeLocation,
+        launch: bytes,
+        directory: Path,
+        *,
+        nats_url: str,
+        step: tuple[str, int] | None = None,
+        **settings: object,
     ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory
@@ -312,9 +319,10 @@ class WorkerProcess:
             "DAGWIRE_WORKER_SPOOL_DIRECTORY": str(directory / "spool"),
             **{f"DAGWIRE_WORKER_{name.upper()}": str(value) for name, value in settings.items()},
         }
+        command = command_line(place.pointer, launch_file)
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                command_line(place.pointer, launch_file),
+                command if step is None else for_step(command, *step),
                 env=environment,
                 stdout=log,
                 stderr=log,

@@ -60,6 +60,10 @@ class TypeCheckError(ExecutionError, TypeError):
     """Return or pass a value of the annotated type, or correct the annotation."""
 
 
+class OutputMissingError(ExecutionError):
+    """Keep outputs where the steps that need them can reach them: the message says where this one was looked for."""
+
+
 class StepProcessError(ExecutionError):
     """Look at how the step's process ended: the message names the signal or exit code."""
 

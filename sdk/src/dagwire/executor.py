@@ -57,6 +57,17 @@ class ExecutorDefinition:
         """Whether a step cannot see the memory of the others, so that outputs have to be kept outside of it."""
         return self.name != "in_process"
 
+    @property
+    def storage_advice(self) -> str:
+        """What to do if a step does not find what another one kept in a file; empty: nothing that could be known."""
+        if self.name != "kubernetes":
+            return ""
+        return (
+            "Each step has a pod of its own: mount one volume into all of them (volumes and volumeMounts of the "
+            "run-pod config) and set DAGWIRE_WORKER_STORAGE_DIRECTORY, or base_dir of fs_io_manager, to a folder on "
+            "it; or give the output an IO manager that keeps it elsewhere."
+        )
+
     def configured(self, config: dict[str, Any]) -> "ExecutorDefinition":
         """Return it with other defaults: ``multiprocess_executor.configured({"max_concurrent": 2})``."""
         if self.config_type is not None:

@@ -11,7 +11,7 @@ from dagwire_shared.ids import check_name, check_run_id, check_step_key
 
 from dagwire.config.model import Config
 from dagwire.context import Resources
-from dagwire.errors import ExecutionError
+from dagwire.errors import ExecutionError, OutputMissingError
 from dagwire.resource import InitResourceContext, ResourceDefinition, resource
 
 
@@ -98,7 +98,7 @@ class FileSystemIOManager(IOManager):
                 return pickle.load(file)  # noqa: S301 -- this run's own steps wrote it
         except FileNotFoundError as error:
             source = context.upstream_output
-            raise ExecutionError(
+            raise OutputMissingError(
                 f"output {source.name!r} of step {source.step_key!r} is not in {path.parent}; was it removed?"
             ) from error
 

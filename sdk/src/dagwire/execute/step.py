@@ -23,7 +23,7 @@ from dagwire_shared.events import (
 from dagwire.annotations import Nothing, fits, type_name
 from dagwire.config.model import config_value
 from dagwire.context import OpExecutionContext, namespace
-from dagwire.errors import ExecutionError, TypeCheckError, error_info
+from dagwire.errors import ExecutionError, OutputMissingError, TypeCheckError, error_info
 from dagwire.execute.calls import outputs_and_events
 from dagwire.execute.cancellation import RunCancellation
 from dagwire.execute.environment import Environment
@@ -157,7 +157,11 @@ class StepExecution:
             annotation=self.step.op.ins[name].annotation,
             metadata=self.step.op.ins[name].metadata,
         )
-        return self._manager(out.io_manager_key).load_input(context)
+        try:
+            return self._manager(out.io_manager_key).load_input(context)
+        except OutputMissingError as error:
+            advice = self.environment.job.executor_def.storage_advice
+            raise OutputMissingError(f"{error} {advice}".rstrip()) from error
 
     def _manager(self, key: str) -> IOManager:
         manager = self.resources[key]

@@ -38,7 +38,7 @@ from dagwire.worker.codes import EXIT_USAGE  # noqa: E402
 from dagwire.worker.launch import launch_message  # noqa: E402
 from dagwire.worker.link import Link, Take, connected  # noqa: E402
 from dagwire.worker.settings import Settings, load_settings  # noqa: E402
-from dagwire.worker.steps.hello import Approach, StepName  # noqa: E402
+from dagwire.worker.steps.hello import Absence, Approach, StepName  # noqa: E402
 
 _OWN_LOGGERS: Final = ("dagwire", "dagwire_shared", "nats")
 _QUICK_ANSWER_SECONDS: Final = 0.05
@@ -54,7 +54,7 @@ def main() -> int:
         settings = load_settings(os.environ)
         message = launch_message(_launch_file(sys.argv[1:]), os.environ)
         run_id, traceparent = _read_envelope(message)
-        approach = _approach(run_id, sys.argv[1:])
+        approach = _approach(run_id, sys.argv[1:], settings)
     except DagwireError as error:
         print(f"dagwire.worker: {error}", file=sys.stderr)  # noqa: T201 -- there is no log before settings
         return EXIT_USAGE
@@ -91,7 +91,7 @@ def _launch_file(arguments: Sequence[str]) -> Path | None:
     return None if file is None else Path(file)
 
 
-def _approach(run_id: RunId, arguments: Sequence[str]) -> Approach | None:
+def _approach(run_id: RunId, arguments: Sequence[str], settings: Settings) -> Approach | None:
     """Return the way to the step that the command line names; None: it names none, and the whole run is meant.
 
     Raises:
@@ -104,7 +104,8 @@ def _approach(run_id: RunId, arguments: Sequence[str]) -> Approach | None:
     attempt = _option(arguments, "--attempt") or "1"
     if not attempt.isdecimal():
         raise MalformedMessageError(f"--attempt {attempt!r} is no number")
-    return Approach(run_id, StepName(check_step_key(step_key), int(attempt), uuid.uuid4().hex))
+    who = StepName(check_step_key(step_key), int(attempt), uuid.uuid4().hex)
+    return Approach(run_id, who, Absence(settings.step_absence_seconds))
 
 
 def _read_envelope(message: bytes) -> tuple[RunId, str | None]:

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from dagwire_shared.errors import PermissionDeniedError
+from dagwire_shared.errors import DagwireError, PermissionDeniedError
 
 EXIT_TOLD: Final = 0
 """The run's end, whatever it was, is acknowledged."""
@@ -20,6 +20,12 @@ EXIT_DENIED: Final = 77
 """The credential does not let this worker speak for its run."""
 
 
+class RunGoneError(DagwireError):
+    """Nothing is to be done: the run of this step has ended, is about to be found lost, or goes on without it."""
+
+
 def exit_code(error: BaseException) -> int:
     """Return the exit code of a worker that cannot speak to the bus."""
+    if isinstance(error, RunGoneError):
+        return EXIT_RUN_GONE
     return EXIT_DENIED if isinstance(error, PermissionDeniedError) else EXIT_UNTOLD

@@ -98,8 +98,14 @@ class Run:
         # Imported where it is needed: a run in one process pays for none of this.
         from dagwire.worker.steps.pods import StepPods  # noqa: PLC0415
 
-        pods = StepPods(self._run_id, environment, self._outbox.offer)
+        pods = StepPods(
+            self._run_id,
+            environment,
+            self._outbox.offer,
+            silence_seconds=self._settings.step_silence_seconds,
+        )
         self._pods.set_result(pods)
+        pods.until_ready()
         return pods.hire
 
     def _on_finished(self, finished: "Future[None]") -> None:

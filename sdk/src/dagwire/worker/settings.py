@@ -46,6 +46,14 @@ class Settings:
     signals: Signals = Signals.CANCEL
     """What SIGTERM means: ``cancel`` the run, or ``interrupt`` it, and whoever sent it tells how the run ended."""
 
+    step_absence_seconds: float = 60.0
+    """For the worker of a step: a run worker that answers nothing for so long, while the bus is there, is gone; then
+    the step is ended."""
+
+    step_silence_seconds: float = 60.0
+    """For a run with step workers: after so long without a word of one, the launcher is asked what became of it, then
+    ever more rarely."""
+
     log_level: str = "INFO"
     """The least severe records of the worker itself that are written to its standard error."""
 

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from typing import Final
 
 from dagwire_shared.bus import Bus
+from dagwire_shared.events import Event, StepFailed
 from dagwire_shared.ids import RunId
 
 from dagwire.execute.assigned import AssignedSteps, fail
@@ -17,12 +18,12 @@ from dagwire.execute.run import prepare
 from dagwire.execute.streams import Capture, captured_descriptors
 from dagwire.worker.arguments import Arguments, read_launch
 from dagwire.worker.cancellation import Cancellation
-from dagwire.worker.codes import EXIT_RUN_GONE, EXIT_UNTOLD
+from dagwire.worker.codes import EXIT_INTERRUPTED, EXIT_RUN_GONE, EXIT_TOLD, EXIT_UNTOLD
 from dagwire.worker.ending import until_told
 from dagwire.worker.job import load_job, run_info
 from dagwire.worker.link import Link
 from dagwire.worker.outbox import Outbox
-from dagwire.worker.settings import Settings
+from dagwire.worker.settings import Settings, Signals
 from dagwire.worker.spool import Spool
 from dagwire.worker.steps.hello import Approach
 from dagwire.worker.steps.messages import Greeting, Hello
@@ -50,7 +51,8 @@ class StepRun:
         self._spool = Spool(settings.spool_directory, limit_bytes=settings.spool_limit_bytes)
         self._outbox = Outbox(run_id, self._spool)
         self._cancellation = Cancellation(asked=self._outbox.lift_limits)
-        self._emit = Voice(self._outbox, self._cancellation).emit
+        self._voice = Voice(self._outbox, self._cancellation)
+        self._withheld = False
 
     def main(self, link: Link, *, asked_to_end: bool = False) -> int:
         """Execute the step, and return the exit code.
@@ -74,6 +76,17 @@ class StepRun:
         link.join(_CLOSE_SECONDS)
         return code
 
+    def _emit(self, event: Event) -> None:
+        """Say an event; but not that a platform's signal failed the step: the launcher knows why it came."""
+        if isinstance(event, StepFailed) and self._is_interrupted:
+            self._withheld = True
+        else:
+            self._voice.emit(event)
+
+    @property
+    def _is_interrupted(self) -> bool:
+        return self._settings.signals is Signals.INTERRUPT and self._cancellation.by_signal
+
     async def _work(self, bus: Bus) -> None:
         """Hand over what the step says until all of it is taken; in the link's thread."""
         await Reporter(
@@ -83,6 +96,7 @@ class StepRun:
             self._outbox,
             absence=self._approach.absence,
             on_stop=self._cancellation.request,
+            ended=lambda: not self._withheld,
         ).run()
 
     def _on_finished(self, finished: "Future[None]") -> None:
@@ -95,7 +109,7 @@ class StepRun:
     def _execute(self, link: Link, current: CurrentStep, capture: Capture, *, asked_to_end: bool) -> None:
         self._cancellation.install()
         if asked_to_end:
-            self._cancellation.request("The step's worker was told to end before it began.")
+            self._cancellation.request("The step's worker was told to end before it began.", by_signal=True)
         environment = self._prepare()
         capture.settle()  # what the import wrote belongs to no step
         # The question was on its way while the code was imported.
@@ -127,4 +141,4 @@ class StepRun:
             self._outbox.finish(None)
             code = until_told(link, self._outbox, seconds=self._settings.finish_timeout_seconds)
         self._spool.close()
-        return code
+        return EXIT_INTERRUPTED if self._withheld and code == EXIT_TOLD else code

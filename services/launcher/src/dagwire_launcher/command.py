@@ -29,6 +29,11 @@ def container_command(pointer: CodePointer) -> list[str]:
     return [pointer.executable, *_WORKER, *_pointer(pointer)]
 
 
+def for_step(command: list[str], step_key: str, attempt: int) -> list[str]:
+    """Return the command of a worker of one step of the run, from that of the run's own worker."""
+    return [*command, "--step", step_key, "--attempt", str(attempt)]
+
+
 def launch_environment(message: bytes) -> dict[str, str]:
     """Return the environment variables that hold a launch message: base64 of zlib, as many as are needed.
 

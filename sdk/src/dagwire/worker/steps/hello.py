@@ -18,8 +18,6 @@ from dagwire.worker.claim import Claim
 log = logging.getLogger(__name__)
 
 _WAIT: Final = timedelta(seconds=5)
-ABSENT_SECONDS: Final = 60.0
-"""A run worker that answers nothing for so long, while the bus is there, is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +32,14 @@ class StepName:
 class Absence:
     """Tells a run worker that is gone from one that cannot be reached now."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        """Set it up.
+
+        Args:
+            seconds: one that answers nothing for so long, while the bus is there, is gone.
+            clock: in seconds.
+        """
+        self._seconds = seconds
         self._clock = clock
         self._heard = clock()
 
@@ -46,16 +51,16 @@ class Absence:
         """Return whether it must be gone; asked after a question that nobody answered."""
         if not bus.connected:
             self._heard = self._clock()
-        return self._clock() - self._heard > ABSENT_SECONDS
+        return self._clock() - self._heard > self._seconds
 
 
 class Approach:
     """A step worker's way to its step."""
 
-    def __init__(self, run_id: RunId, who: StepName) -> None:
+    def __init__(self, run_id: RunId, who: StepName, absence: Absence) -> None:
         self._run_id = run_id
         self.who: Final = who
-        self.absence: Final = Absence()
+        self.absence: Final = absence
         self.answer = b""
         """The ``Greeting``, once the step is this worker's."""
 

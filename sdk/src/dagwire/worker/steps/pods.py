@@ -5,6 +5,7 @@ Which step starts when is decided by the executor; what a worker may do, by the 
 
 import asyncio
 import logging
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -31,10 +32,9 @@ from dagwire.worker.steps.messages import Greeting, Hello, Receipt, Report
 
 log = logging.getLogger(__name__)
 
-SILENCE_SECONDS: Final = 60.0
-"""After so long without a word of a step's worker the launcher is asked what became of it, then ever more rarely."""
 _LONGEST_SILENCE_SECONDS: Final = 3600.0
-_LOOK_SECONDS: Final = 5.0
+_LOOKS: Final = 10
+"""How often is looked in that time."""
 _AGAIN_SECONDS: Final = 0.05
 LARGEST_CONFIG: Final = 64 * 1024
 """Of one step's own run-pod config, as JSON in bytes."""
@@ -45,16 +45,26 @@ _Question = TypeVar("_Question", bound=Model)
 class StepPods:
     """The step workers of one run."""
 
-    def __init__(self, run_id: RunId, environment: Environment, offer: Offer) -> None:
+    def __init__(self, run_id: RunId, environment: Environment, offer: Offer, *, silence_seconds: float) -> None:
         self._run_id: Final = run_id
         self._environment: Final = environment
         self._offer: Final = offer
+        self._silence: Final = silence_seconds
         self._desk: Final = Desk(offer)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stops = asyncio.Event()
         self._failure: Exception | None = None
+        self._ready = threading.Lock()
+        """Taken until step workers are heard. A lock: waiting for one may be broken off by a signal's exception."""
+        self._ready.acquire()
+        self._begun = False
 
     # --- the main thread ----------------------------------------------------------------------------------------
+
+    def until_ready(self) -> None:
+        """Return when everything that is said of step workers will be heard: nothing is to be ordered before."""
+        self._ready.acquire()
+        self._ready.release()
 
     def hire(self, settled: Settled) -> "StepPod":
         """Return a worker for one step; it is created when it is given that."""
@@ -114,14 +124,23 @@ class StepPods:
         """Answer step workers, and hear what becomes of them; without end. A failure of it fails their steps."""
         try:
             self._loop = asyncio.get_running_loop()
-            async with self._answering(bus), asyncio.TaskGroup() as group:
+            async with asyncio.TaskGroup() as group:
                 group.create_task(self._hear_ends(bus))
-                group.create_task(self._tell_stops(bus))
-                group.create_task(self._ask_after(bus))
-        except* Exception as group:  # noqa: BLE001 -- whatever it is: steps that nobody can hear of must not be waited for
-            error = group.exceptions[0]
+                await asyncio.sleep(0)  # it subscribes before the answers do, which wait for the server
+                async with self._answering(bus):
+                    self._begin()
+                    group.create_task(self._tell_stops(bus))
+                    await self._ask_after(bus)
+        except* Exception as errors:  # noqa: BLE001 -- whatever it is: what nobody can hear of must not be waited for
+            error = errors.exceptions[0]
+            self._begin()
             log.error("step workers cannot be talked to: %s", error)  # noqa: TRY400 -- the steps fail by it, and say so
             await self._give_up(error)
+
+    def _begin(self) -> None:
+        if not self._begun:
+            self._begun = True
+            self._ready.release()
 
     @asynccontextmanager
     async def _answering(self, bus: Bus) -> AsyncIterator[None]:
@@ -182,14 +201,14 @@ class StepPods:
         """Ask the launcher about workers that are not heard of: its word of their end may have been lost."""
         patience: dict[str, float] = {}
         while True:
-            await asyncio.sleep(_LOOK_SECONDS)
+            await asyncio.sleep(self._silence / _LOOKS)
             now = time.monotonic()
             for post in self._desk.open_posts():
                 key = post.assignment.step_key
                 if not bus.connected:
                     post.heard = now
-                elif now - post.heard > patience.get(key, SILENCE_SECONDS):
-                    patience[key] = min(2 * patience.get(key, SILENCE_SECONDS), _LONGEST_SILENCE_SECONDS)
+                elif now - post.heard > patience.get(key, self._silence):
+                    patience[key] = min(2 * patience.get(key, self._silence), _LONGEST_SILENCE_SECONDS)
                     post.heard = now
                     await self._say(post, _requested(post, self._config(key)))
 

@@ -8,11 +8,12 @@ from typing import Final
 
 from dagwire_shared.bus import Bus, Message
 from dagwire_shared.envelope import describe
-from dagwire_shared.errors import BusUnavailableError, DagwireError, MalformedMessageError
+from dagwire_shared.errors import BusUnavailableError, MalformedMessageError
 from dagwire_shared.ids import RunId
 from dagwire_shared.subjects import StepTalk, step_subject
 from pydantic import ValidationError
 
+from dagwire.worker.codes import RunGoneError
 from dagwire.worker.emptying import Emptying
 from dagwire.worker.outbox import Outbox, number_of
 from dagwire.worker.sizes import LARGEST_EVENT
@@ -27,26 +28,38 @@ _WAIT: Final = timedelta(seconds=5)
 _AGAIN_SECONDS: Final = 0.25
 
 
-class RunWorkerGoneError(DagwireError):
-    """Nothing to be done: the run has ended without this step, or is about to be found lost."""
-
-
-class StepRefusedError(DagwireError):
-    """Nothing to be done: the run does not want this worker's step any more."""
-
-
 class Reporter:
     """Empties a step's outbox into its run worker."""
 
     def __init__(
-        self, bus: Bus, run_id: RunId, who: Hello, outbox: Outbox, *, absence: Absence, on_stop: Callable[[str], None]
+        self,
+        bus: Bus,
+        run_id: RunId,
+        who: Hello,
+        outbox: Outbox,
+        *,
+        absence: Absence,
+        on_stop: Callable[[str], None],
+        ended: Callable[[], bool] = lambda: True,
     ) -> None:
+        """Set it up.
+
+        Args:
+            bus: the bus.
+            run_id: the run.
+            who: this worker.
+            outbox: what is told.
+            absence: tells when the run worker is gone.
+            on_stop: is told why the step is to stop, perhaps more than once.
+            ended: whether all was told when the outbox is empty; False: the launcher says how the step ended.
+        """
         self._bus = bus
         self._subject = step_subject(run_id, StepTalk.REPORT)
         self._stop_subject = step_subject(run_id, StepTalk.STOP)
         self._who = who
         self._absence = absence
         self._on_stop = on_stop
+        self._ended = ended
         self._next = 1
         self._emptying = Emptying(outbox, self._deliver, idle_seconds=HEARTBEAT_SECONDS)
 
@@ -54,13 +67,12 @@ class Reporter:
         """Report until the outbox is closed and empty, and then that the step is done.
 
         Raises:
-            RunWorkerGoneError: nobody answers any more, though the bus is there.
-            StepRefusedError: the run worker takes nothing more from this worker.
+            RunGoneError: the run worker is gone, or takes nothing more from this worker.
         """
         stops = asyncio.create_task(self._hear_stops())
         try:
             await self._emptying.run()
-            await self._report([], done=True)
+            await self._report([], done=self._ended())
         finally:
             stops.cancel()
             await asyncio.gather(stops, return_exceptions=True)
@@ -93,7 +105,7 @@ class Reporter:
             except BusUnavailableError as error:
                 log.warning("events wait for the run worker", extra={"cause": str(error)})
                 if self._absence.is_certain(self._bus):
-                    raise RunWorkerGoneError("the run worker of this step is gone") from error
+                    raise RunGoneError("the run worker of this step is gone") from error
                 continue
             self._absence.heard()
             return self._heed(answer)
@@ -104,7 +116,7 @@ class Reporter:
         except ValidationError as error:
             raise MalformedMessageError(f"not a Receipt: {describe(error)}") from error
         if receipt.refusal is not None:
-            raise StepRefusedError(receipt.refusal)
+            raise RunGoneError(receipt.refusal)
         if receipt.stop is not None:
             self._on_stop(receipt.stop)
         return receipt
