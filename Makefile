@@ -85,10 +85,10 @@ test-ui: $(UI)/node_modules/.installed ## Check and test the web page's code.
 test-browser: install ui ## Click through Dagit in a real Chromium (needs the command `chromium`).
 	$(RUN) pytest -q tests/browser --browser $(PYTEST)
 
-test-docker: install ## Test the Docker backend on the engine of $DOCKER_HOST.
+test-docker: install ## Test the images of `make images` and the Docker backend on the engine of $DOCKER_HOST.
 	$(RUN) pytest -q tests/docker $(PYTEST)
 
-test-compose: install ## Test docker-compose.yml on the engine of $DOCKER_HOST, with the images of `make images`.
+test-compose: install ## Test docker-compose.yml with those images (needs the command `chromium`, too).
 	$(RUN) pytest -q tests/compose --timeout 240 $(PYTEST)
 
 test-kube: install ## Test on the cluster of $KUBECONFIG, into which the images of `make images` were loaded.

@@ -5,21 +5,12 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+import support.chromium
+from playwright.sync_api import Browser, Page
+from support.chromium import SECONDS
 from support.standalone import Standalone
 
 HERE = Path(__file__).parent
-SECONDS = 20
-expect.set_options(timeout=SECONDS * 1000)
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 def pytest_addoption(parser):
@@ -70,13 +61,8 @@ def world():
 
 @pytest.fixture(scope="session")
 def chromium():
-    path = shutil.which("chromium")
-    if path is None:
-        pytest.fail("the browser tests need the command `chromium`: apt-get install chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, headless=True, args=FLAGS)
+    with support.chromium.chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -5,6 +5,8 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from playwright.sync_api import expect
+from support.chromium import chromium
 from support.compose import ROOT, engine, inspect, tag
 from support.standalone import follow_to_end, wait_until
 
@@ -55,6 +57,19 @@ def test_the_browser_is_shown_dagit_and_the_example(client):
         "LOADED",
         f"dagwire/example-weather:{tag()}",
     )
+
+
+def test_in_a_browser_the_example_is_found_launched_and_watched_to_its_end(dagwire):
+    with chromium() as browser:
+        page = browser.new_page(base_url=dagwire.url)
+        page.goto("/")
+        page.get_by_role("link", name="weather_report", exact=True).click()
+        page.get_by_label("Preset").select_option(label="one_year")
+        expect(page.get_by_text("Valid")).to_be_visible()
+        page.get_by_role("button", name="Launch").click()
+        page.wait_for_url(re.compile(r"/runs/[0-9a-f-]{36}"))
+        expect(page.locator(".run-status[data-status=SUCCESS]")).to_be_visible(timeout=60_000)
+        expect(page.locator("[data-step=write_report][data-status=SUCCESS]")).to_be_visible()
 
 
 def test_a_run_launched_from_dagit_is_a_container_and_is_seen_live_to_its_end(client):
