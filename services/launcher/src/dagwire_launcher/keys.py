@@ -42,7 +42,7 @@ def decode_key(prefix: int, text: str) -> bytes:
     """
     try:
         raw = base64.b32decode(text)
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         raise KeyFormError("a key is not in base 32") from error
     key = raw[1:-2]
     if len(key) != _KEY_BYTES or encode_key(prefix, key) != text:
