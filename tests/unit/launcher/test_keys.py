@@ -39,7 +39,7 @@ def test_a_key_is_read_as_it_was_written(prefix: int, raw: bytes):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "A", "é", "AAAA", "N" * 56, Issuer(SEED).public[:-1] + "A", Issuer(SEED).public + "A"]
+    "text", ["", "A", "é", "AAAA", 7, None, "N" * 56, Issuer(SEED).public[:-1] + "A", Issuer(SEED).public + "A"]
 )
 def test_what_is_no_key_of_the_kind_is_refused(text: str):
     for prefix in (ACCOUNT, USER):
