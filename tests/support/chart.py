@@ -2,9 +2,10 @@
 
 import functools
 import json
+import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,9 @@ WEATHER: dict[str, Any] = {
     "dagsterApiGrpcArgs": ["-f", "repo.py"],
 }
 """A code server as short as one can be."""
+
+GENERATED = re.compile(r"[A-Za-z0-9+/]{54}==")
+"""A generated password as a Secret holds it: 40 characters in base64."""
 
 _TYPES = {
     "ConfigMap": "V1ConfigMap",
@@ -65,7 +69,7 @@ class Rendering:
 
     def pod(self, component: str) -> Any:
         """Return the typed pod spec of a component's workload."""
-        return dict(self.pods())[component].spec
+        return dict(self.pods)[component].spec
 
     def container(self, component: str) -> Any:
         """Return the typed main container of a component's workload."""
@@ -80,13 +84,14 @@ class Rendering:
             found[variable.name] = variable.value if secret is None else (secret.name, secret.key)
         return found
 
-    def pods(self) -> Iterator[tuple[str, Any]]:
-        """Yield every typed pod template by its component's name; a code server's is `user-code`."""
-        for one in self.objects:
-            if one["kind"] in {"Deployment", "StatefulSet", "Job"}:
-                yield one["metadata"]["labels"]["component"], typed(one).spec.template
-            elif one["kind"] == "Pod":
-                yield one["metadata"]["labels"]["component"], typed(one)
+    @functools.cached_property
+    def pods(self) -> list[tuple[str, Any]]:
+        """Every typed pod template with its component's name; a code server's is `user-code`."""
+        return [
+            (one["metadata"]["labels"]["component"], typed(one) if one["kind"] == "Pod" else typed(one).spec.template)
+            for one in self.objects
+            if one["kind"] in {"Deployment", "StatefulSet", "Job", "Pod"}
+        ]
 
     def data(self, name: str, key: str) -> Any:
         """Return a file of a ConfigMap, read as YAML."""
@@ -112,14 +117,23 @@ def _text(values: str, words: tuple[str, ...], release: str) -> str:
     return done.stdout
 
 
+def stable(values: Mapping[str, Any], *words: str, release: str = "dagwire") -> str:
+    """Return what `helm template` writes, with the random passwords taken out."""
+    return GENERATED.sub("generated", text(values, *words, release=release))
+
+
 def render(values: Mapping[str, Any], *words: str, release: str = "dagwire") -> Rendering:
     """Render the chart with values over its own.
 
     Raises:
         RefusedError: Helm refused them.
     """
-    documents = yaml.load_all(text(values, *words, release=release), Loader=_Loader)
-    return Rendering(tuple(one for one in documents if one))
+    return _rendering(text(values, *words, release=release))
+
+
+@functools.lru_cache(maxsize=64)
+def _rendering(manifests: str) -> Rendering:
+    return Rendering(tuple(one for one in yaml.load_all(manifests, Loader=_Loader) if one))
 
 
 _CLIENT = ApiClient()

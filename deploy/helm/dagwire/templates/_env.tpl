@@ -39,14 +39,14 @@ by name. A later source wins, and keeps the place of the earlier one, so that $(
 
 {{/* A variable from a key of a Secret. */}}
 {{- define "dagwire.fromSecret" -}}
-- name: {{ .name }}
-  valueFrom: {secretKeyRef: {name: {{ .secret }}, key: {{ .key | quote }}}}
+- name: {{ .name | quote }}
+  valueFrom: {secretKeyRef: {name: {{ .secret | quote }}, key: {{ .key | quote }}}}
 {{- end -}}
 
 {{/* A variable from a key of a Secret if a key is named, else a plain value. */}}
 {{- define "dagwire.fromSecretOr" -}}
 {{- if .key }}{{ include "dagwire.fromSecret" . }}{{ else -}}
-- {name: {{ .name }}, value: {{ .value | toString | quote }}}
+- {name: {{ .name | quote }}, value: {{ .value | toString | quote }}}
 {{- end -}}
 {{- end -}}
 

@@ -16,11 +16,11 @@
 
 {{/* What selects a component's pods. Never changes between versions: a Deployment's selector cannot. */}}
 {{- define "dagwire.selector" -}}
-app.kubernetes.io/name: {{ include "dagwire.name" .root }}
-app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/name: {{ include "dagwire.name" .root | quote }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
 component: {{ .component }}
 {{- with .location }}
-dagwire/code-location: {{ . }}
+dagwire/code-location: {{ . | quote }}
 {{- end }}
 {{- end -}}
 

@@ -29,7 +29,7 @@ env:
   - {name: DAGWIRE_DAGIT_ALLOWED_HOSTS, value: {{ include "dagwire.dagit.hosts" . | quote }}}
   - {name: DAGWIRE_DAGIT_WORKSPACE, value: /etc/dagwire/workspace/workspace.yaml}
 volumes:
-  - {name: workspace, configMap: {name: {{ include "dagwire.workspace.name" . }}}}
+  - {name: workspace, configMap: {name: {{ include "dagwire.workspace.name" . | quote }}}}
   {{- include "dagwire.postgresql.volumes" . | nindent 2 }}
 volumeMounts:
   - {name: workspace, mountPath: /etc/dagwire/workspace, readOnly: true}

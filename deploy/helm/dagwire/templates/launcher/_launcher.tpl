@@ -14,7 +14,7 @@ env:
   {{- include "dagwire.fromSecret" (dict "name" "DAGWIRE_LAUNCHER_WORKER_NATS_PASSWORD" "secret" $secret "key" $nats.auth.keys.worker) | nindent 2 }}
   {{- end }}
   - {name: DAGWIRE_LAUNCHER_BACKEND, value: kubernetes}
-  - {name: DAGWIRE_LAUNCHER_NAMESPACE, value: {{ include "dagwire.runs.namespace" . }}}
+  - {name: DAGWIRE_LAUNCHER_NAMESPACE, value: {{ include "dagwire.runs.namespace" . | quote }}}
   - {name: DAGWIRE_LAUNCHER_INSTANCE, value: {{ .Release.Name | quote }}}
   - {name: DAGWIRE_LAUNCHER_DIRECTORY, value: /tmp/dagwire}
   - {name: DAGWIRE_LAUNCHER_RUN_CONFIG, value: /etc/dagwire/runs/runs.yaml}
@@ -22,7 +22,7 @@ env:
   - {name: DAGWIRE_LAUNCHER_LAUNCHES_AT_ONCE, value: {{ .Values.runs.launchesAtOnce | quote }}}
   - {name: DAGWIRE_LAUNCHER_START_TIMEOUT_SECONDS, value: {{ .Values.runs.startTimeoutSeconds | int64 | quote }}}
 volumes:
-  - {name: runs, configMap: {name: {{ include "dagwire.fullname" . }}-runs}}
+  - {name: runs, configMap: {name: {{ printf "%s-runs" (include "dagwire.fullname" .) | quote }}}}
 volumeMounts:
   - {name: runs, mountPath: /etc/dagwire/runs, readOnly: true}
 annotations:

@@ -84,7 +84,7 @@ env:
   {{- end }}
 initContainers:
   - name: auth
-    image: {{ include "dagwire.image" (dict "root" . "image" .Values.image) }}
+    image: {{ include "dagwire.image" (dict "root" . "image" .Values.image) | quote }}
     imagePullPolicy: {{ .Values.image.pullPolicy }}
     command: [python, -m, dagwire_launcher, nats-auth, --output, /etc/nats-auth/auth.conf]
     env:
@@ -93,11 +93,11 @@ initContainers:
       {{- include "dagwire.fromSecret" (dict "name" (printf "DAGWIRE_NATS_%s_PASSWORD" (upper $who)) "secret" $secret "key" (get $nats.auth.keys $who)) | nindent 6 }}
       {{- end }}
       - name: DAGWIRE_NATS_CLIENT_PASSWORD
-        valueFrom: {secretKeyRef: {name: {{ $secret }}, key: {{ $nats.auth.keys.client | quote }}, optional: true}}
+        valueFrom: {secretKeyRef: {name: {{ $secret | quote }}, key: {{ $nats.auth.keys.client | quote }}, optional: true}}
     volumeMounts: [{name: auth, mountPath: /etc/nats-auth}, {name: tmp, mountPath: /tmp}]
     resources: {{ $nats.authResources | toJson }}
 volumes:
-  - {name: config, configMap: {name: {{ $name }}}}
+  - {name: config, configMap: {name: {{ $name | quote }}}}
   - {name: auth, emptyDir: {medium: Memory, sizeLimit: 1Mi}}
 volumeMounts:
   - {name: config, mountPath: /etc/nats-config, readOnly: true}

@@ -18,7 +18,7 @@
 {{- define "dagwire.postgresql.volumes" -}}
 {{- with .Values.postgresql.tls -}}
 {{- if .caSecret -}}
-- {name: postgresql-ca, secret: {secretName: {{ .caSecret }}, items: [{key: {{ .caKey }}, path: ca.crt}]}}
+- {name: postgresql-ca, secret: {secretName: {{ .caSecret | quote }}, items: [{key: {{ .caKey | quote }}, path: ca.crt}]}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

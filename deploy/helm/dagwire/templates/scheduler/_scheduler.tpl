@@ -7,7 +7,7 @@ env:
   - {name: DAGWIRE_SCHEDULER_HEALTH_PORT, value: "8081"}
   - {name: DAGWIRE_SCHEDULER_WORKSPACE, value: /etc/dagwire/workspace/workspace.yaml}
 volumes:
-  - {name: workspace, configMap: {name: {{ include "dagwire.workspace.name" . }}}}
+  - {name: workspace, configMap: {name: {{ include "dagwire.workspace.name" . | quote }}}}
 volumeMounts:
   - {name: workspace, mountPath: /etc/dagwire/workspace, readOnly: true}
 annotations:
