@@ -22,6 +22,42 @@ WEATHER: dict[str, Any] = {
 }
 """A code server as short as one can be."""
 
+EVERYTHING: dict[str, Any] = {
+    "userDeployments": [WEATHER, {**WEATHER, "name": "other", "includeConfigInLaunchedRuns": {"enabled": False}}],
+    "dagit": {"autoscaling": {"enabled": True}, "service": {"type": "NodePort", "nodePort": 30080}},
+    "ingress": {
+        "enabled": True,
+        "className": "nginx",
+        "hosts": [{"host": "a.example.org"}],
+        "tls": [{"secretName": "t"}],
+    },
+    "nats": {"replicaCount": 3},
+    "networkPolicy": {"monitorFrom": [{"namespaceSelector": {"matchLabels": {"name": "monitoring"}}}]},
+    "common": {
+        "env": {"A": 1, "B": {"valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}},
+        "envSecrets": ["s"],
+        "volumes": [{"name": "v", "emptyDir": {}}],
+        "volumeMounts": [{"name": "v", "mountPath": "/v"}],
+        "sidecarContainers": [{"name": "side", "image": "side"}],
+        "initContainers": [{"name": "first", "image": "first"}],
+        "tolerations": [{"key": "k", "operator": "Exists"}],
+    },
+}
+CASES: dict[str, dict[str, Any]] = {
+    "default": {},
+    "everything": EVERYTHING,
+    "user code alone": {"userCodeOnly": True, "userDeployments": [WEATHER]},
+    "external": {
+        "nats": {"enabled": False, "url": "tls://n.example.org:4443", "auth": {"existingSecret": "n"}},
+        "postgresql": {
+            "enabled": False,
+            "auth": {"existingSecret": "p", "keys": {"host": "host", "port": "port", "readerUser": "user"}},
+        },
+        "runs": {"namespace": "runs"},
+    },
+}
+"""Releases that are as different as can be."""
+
 GENERATED = re.compile(r"[A-Za-z0-9+/]{54}==")
 """A generated password as a Secret holds it: 40 characters in base64."""
 

@@ -8,38 +8,9 @@ from pathlib import Path
 import kubernetes_validate
 import pytest
 import yaml
-from support.chart import CHART, WEATHER, render, stable
+from support.chart import CASES, CHART, WEATHER, render, stable
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "chart" / "default.yaml"
-EVERYTHING = {
-    "userDeployments": [WEATHER, {**WEATHER, "name": "other", "includeConfigInLaunchedRuns": {"enabled": False}}],
-    "dagit": {"autoscaling": {"enabled": True}, "service": {"type": "NodePort", "nodePort": 30080}},
-    "ingress": {"enabled": True, "className": "nginx", "hosts": [{"host": "a.example.org"}], "tls": [{"secretName": "t"}]},
-    "nats": {"replicaCount": 3},
-    "networkPolicy": {"monitorFrom": [{"namespaceSelector": {"matchLabels": {"name": "monitoring"}}}]},
-    "common": {
-        "env": {"A": 1, "B": {"valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}},
-        "envSecrets": ["s"],
-        "volumes": [{"name": "v", "emptyDir": {}}],
-        "volumeMounts": [{"name": "v", "mountPath": "/v"}],
-        "sidecarContainers": [{"name": "side", "image": "side"}],
-        "initContainers": [{"name": "first", "image": "first"}],
-        "tolerations": [{"key": "k", "operator": "Exists"}],
-    },
-}
-CASES = {
-    "default": {},
-    "everything": EVERYTHING,
-    "user code alone": {"userCodeOnly": True, "userDeployments": [WEATHER]},
-    "external": {
-        "nats": {"enabled": False, "url": "tls://n.example.org:4443", "auth": {"existingSecret": "n"}},
-        "postgresql": {
-            "enabled": False,
-            "auth": {"existingSecret": "p", "keys": {"host": "host", "port": "port", "readerUser": "user"}},
-        },
-        "runs": {"namespace": "runs"},
-    },
-}
 OLDEST, NEWEST = "1.30", kubernetes_validate.latest_version()
 
 
@@ -70,7 +41,9 @@ def test_the_default_release_is_as_it_was():
 
 @pytest.mark.parametrize("case", CASES)
 def test_no_object_is_rendered_twice(case):
-    found = [(one["kind"], one["metadata"]["name"], one["metadata"]["namespace"]) for one in render(CASES[case]).objects]
+    found = [
+        (one["kind"], one["metadata"]["name"], one["metadata"]["namespace"]) for one in render(CASES[case]).objects
+    ]
     assert len(set(found)) == len(found)
 
 

@@ -61,6 +61,7 @@ CHANGES = {
     "dagit.autoscaling.metrics": [{"type": "Resource"}],
     "dagit.service.nodePort": 30000,
     "dagit.service.type": "LoadBalancer",
+    "eventstore.partitions": 2,
     "extraManifests": [{"kind": "Other"}],
     "global": {"imageRegistry": "registry.example.org"},
     "httpRoute.filters": [{"type": "URLRewrite"}],
@@ -87,6 +88,7 @@ CHANGES = {
     "postgresql.enabled": False,
     "runs.allow": "*",
     "runs.default": {"image": "other"},
+    "runs.launchesAtOnce": 7,
     "runs.locations": {"weather": {"image": "other"}},
     "userDeploymentDefaults.resources": {"requests": {"cpu": "2"}},
     "userDeployments": [{**WEATHER, "name": "other"}],
@@ -106,23 +108,13 @@ LEAVES = {".".join(path): value for path, value in leaves(VALUES)}
 
 
 def changed(name, default):
-    if name in CHANGES:
-        return CHANGES[name]
-    if isinstance(default, bool):
-        return not default
-    if isinstance(default, int):
-        return default + 1
-    if name.endswith(("pullPolicy",)):
-        return "Always"
-    if name.endswith((".size", ".maxFileStore", ".memory", ".cpu")):
-        return "77Mi"
-    if name.endswith((".accessModes",)):
-        return ["ReadWriteMany"]
-    if name.endswith((".ports", ".dnsPorts")):
-        return [77]
-    if isinstance(default, list):
-        return NAMED
-    return OBJECT if isinstance(default, dict) else TEXT
+    """Return another value of the same kind."""
+    by_suffix = [("pullPolicy", "Always"), ("accessModes", ["ReadWriteMany"]), ("orts", [77])]
+    by_suffix += [(suffix, "77Mi") for suffix in (".size", ".maxFileStore", ".memory", ".cpu")]
+    by_type = [(bool, not default), (int, 77), (list, NAMED), (dict, OBJECT)]
+    found = [value for suffix, value in by_suffix if name.endswith(suffix)]
+    found += [value for kind, value in by_type if isinstance(default, kind)]
+    return CHANGES.get(name, [*found, TEXT][0])
 
 
 def with_value(values, name, value):

@@ -19,7 +19,11 @@ env:
   - {name: DAGWIRE_LAUNCHER_DIRECTORY, value: /tmp/dagwire}
   - {name: DAGWIRE_LAUNCHER_RUN_CONFIG, value: /etc/dagwire/runs/runs.yaml}
   - {name: DAGWIRE_LAUNCHER_MAX_CONCURRENT_RUNS, value: {{ .Values.runs.maxConcurrent | int64 | quote }}}
-  - {name: DAGWIRE_LAUNCHER_LAUNCHES_AT_ONCE, value: {{ .Values.runs.launchesAtOnce | quote }}}
+  {{- with .Values.runs.launchesAtOnce }}
+  - {name: DAGWIRE_LAUNCHER_LAUNCHES_AT_ONCE, value: {{ . | quote }}}
+  {{- end }}
+  - {name: DAGWIRE_LAUNCHER_KEEP_RUNS, value: {{ .Values.runs.keep.count | int64 | quote }}}
+  - {name: DAGWIRE_LAUNCHER_KEEP_DAYS, value: {{ .Values.runs.keep.days | quote }}}
   - {name: DAGWIRE_LAUNCHER_START_TIMEOUT_SECONDS, value: {{ .Values.runs.startTimeoutSeconds | int64 | quote }}}
 volumes:
   - {name: runs, configMap: {name: {{ printf "%s-runs" (include "dagwire.fullname" .) | quote }}}}
