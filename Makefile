@@ -139,3 +139,4 @@ bench: install ## Measure speed and memory; prints tables.
 	$(RUN) python benchmarks/run.py
 	$(RUN) python benchmarks/store.py
 	$(RUN) python benchmarks/feed.py
+	$(RUN) python benchmarks/idle.py

@@ -9,6 +9,8 @@ import dagwire
 import dagwire.job
 
 HEAVY = {"pydantic", "pydantic_core", "grpc", "httpx", "click", "polars", "dagwire_shared.events", "dagwire.execute"}
+HEAVY |= {"aiohttp"}
+"""nats-py loads it where it is installed, for WebSocket addresses."""
 
 
 def modules_after(statement):
@@ -22,6 +24,19 @@ def test_a_worker_imports_no_models_before_it_takes_its_run():
 
 def test_a_worker_never_imports_servers_and_clients_of_other_protocols():
     assert not {"grpc", "httpx", "click", "fastapi", "asyncpg"} & modules_after("import dagwire.worker.run")
+
+
+def test_no_service_loads_what_only_websockets_need():
+    for service in ("dagit", "eventstore", "launcher", "scheduler"):
+        assert "aiohttp" not in modules_after(f"import dagwire_{service}.__main__"), service
+
+
+def test_a_websocket_address_loads_it_after_all():
+    assert "aiohttp" in modules_after(
+        "from dagwire_shared.jetstream.link import Link\n"
+        "Link('wss://h', name='n', inbox_prefix='_INBOX', holder=None)\n"
+        "from nats.aio.transport import aiohttp\nassert aiohttp.ClientSession"
+    )
 
 
 def test_each_public_name_is_found_and_none_is_a_module():

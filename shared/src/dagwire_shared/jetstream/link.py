@@ -17,6 +17,7 @@ from nats.aio.client import Client
 
 from dagwire_shared.errors import BusUnavailableError, PermissionDeniedError
 from dagwire_shared.jetstream.client import TolerantClient, credential_in
+from dagwire_shared.jetstream.lean import complete
 from dagwire_shared.logs import redact
 
 log = logging.getLogger(__name__)
@@ -84,6 +85,7 @@ class Link:
     def __init__(self, url: str, *, name: str, inbox_prefix: str, holder: Holder) -> None:
         self._servers = [part.strip() for part in url.split(",") if part.strip()]
         self._credential = credential_in(self._servers)
+        complete(self._servers)
         self.name = name
         self._inbox_prefix = inbox_prefix
         self._holder = holder
