@@ -97,7 +97,7 @@ def staying():
     "per_step_k8s_config": {"b": {"resources": {"limits": {"memory": "1Gi"}}}}}))
 def told():
     one.alias("a")()
-    one.alias("b")()
+    one.alias("b").tag({"dagwire/kubernetes": {"nodeSelector": {"disk": "fast"}}})()
 
 @job(executor_def=kubernetes_executor.configured({"per_step_k8s_config": {"nobody": {}}}))
 def mistaken():
@@ -158,14 +158,14 @@ async def test_each_step_runs_in_a_worker_of_its_own_and_the_run_tells_all_of_it
     assert of_add.index("dagwire.step.started") < of_add.index("dagwire.data.output_produced")
 
 
-async def test_orders_carry_what_the_executor_and_the_run_say_of_the_pod(bus, worker, steps):
+async def test_orders_carry_what_the_executor_the_op_and_the_run_say_of_the_pod(bus, worker, steps):
     async with steps("told", "told") as made:
         run = worker("told", "told", code=CODE)
         assert await run.ended() == 0, run.text()
     labels = {"labels": {"team": "a"}}
     assert [(one.step_key, one.container_config) for one in made.orders] == [
         ("a", [labels]),
-        ("b", [labels, {"resources": {"limits": {"memory": "1Gi"}}}]),
+        ("b", [labels, {"nodeSelector": {"disk": "fast"}}, {"resources": {"limits": {"memory": "1Gi"}}}]),
     ]
     events = await said(bus, run_id_for("told"))
     order = [(one.type, one.data["step_key"]) for one in events if one.type.startswith("dagwire.step.s")]

@@ -115,8 +115,9 @@ class StepPods:
         settings = self._environment.resolved.execution
         if not isinstance(settings, KubernetesConfig):  # pragma: no cover -- the executor's own config type
             raise TypeError(f"pods cannot be told {settings!r}")
-        layers = (settings.step_k8s_config, settings.per_step_k8s_config.get(step_key, {}))
-        return [layer for layer in layers if layer]
+        of_code = self._environment.plan.step(step_key).container_configs
+        layers = (settings.step_k8s_config, *of_code, settings.per_step_k8s_config.get(step_key, {}))
+        return [dict(layer) for layer in layers if layer]
 
     # --- the link's thread --------------------------------------------------------------------------------------
 
