@@ -53,9 +53,10 @@ class Namespace:
         """Run kubectl in the namespace."""
         return run(["kubectl", "--namespace", self.name, *words], input_text=input_text, seconds=seconds)
 
-    def helm(self, *words: str, seconds: float = 300.0) -> str:
+    def helm(self, *words: str, input_text: str | None = None, seconds: float = 300.0) -> str:
         """Run helm, as the package helm-binary brings it, in the namespace."""
-        return run([str(Path(sys.executable).parent / "helm"), "--namespace", self.name, *words], seconds=seconds)
+        helm = str(Path(sys.executable).parent / "helm")
+        return run([helm, "--namespace", self.name, *words], input_text=input_text, seconds=seconds)
 
     def get(self, kind: str, name: str) -> dict[str, Any]:
         """Return one object."""

@@ -141,7 +141,7 @@ def feed(client: httpx.Client, run_id: str, *, last_event_id: str | None = None)
         try:
             with client.stream("GET", "/api/v1/feed", params={"run": run_id}, headers=headers) as answer:
                 answer.raise_for_status()
-                for name, data in _messages(answer.iter_lines()):
+                for name, data in messages(answer.iter_lines()):
                     if name == "event":
                         cursor = data["cursor"]
                         yield data["cursor"], data["event"]
@@ -149,7 +149,8 @@ def feed(client: httpx.Client, run_id: str, *, last_event_id: str | None = None)
             time.sleep(0.05)  # the server is being restarted: a browser waits before it reconnects, too
 
 
-def _messages(lines: Iterator[str]) -> Iterator[tuple[str, dict]]:
+def messages(lines: Iterator[str]) -> Iterator[tuple[str, dict]]:
+    """Yield the name and the JSON of each frame of a feed."""
     name, data = "message", ""
     for line in lines:
         field, _, value = line.partition(":")
