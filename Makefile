@@ -122,7 +122,7 @@ sbom: ## Write what the images are made of to dist/sbom (CycloneDX).
 
 # ---- generate ----------------------------------------------------------------------------------------------
 
-.PHONY: protos docs fmt bench
+.PHONY: protos docs fmt bench bench-kube
 protos: install ## Generate protos/gen from the .proto files.
 	$(RUN) python -m grpc_tools.protoc -I dagwire_protos=protos/dagwire \
 	  --python_out=$(PROTOC_OUT) --grpc_python_out=$(PROTOC_OUT) --mypy_out=quiet:$(PROTOC_OUT) --mypy_grpc_out=quiet:$(PROTOC_OUT) \
@@ -140,3 +140,6 @@ bench: install ## Measure speed and memory; prints tables.
 	$(RUN) python benchmarks/store.py
 	$(RUN) python benchmarks/feed.py
 	$(RUN) python benchmarks/idle.py
+
+bench-kube: install ## Measure a release on the cluster of $KUBECONFIG, with the images of `make images`.
+	$(RUN) python benchmarks/kube.py
