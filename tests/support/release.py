@@ -14,16 +14,13 @@ from support.standalone import TERMINAL, messages
 CHART = Path(__file__).parents[2] / "deploy/helm/dagwire"
 INSTALL_SECONDS = 180.0
 EXAMPLE = {
-    "userDeployments": {
-        "deployments": [
-            {
-                "name": "weather",
-                "image": {"repository": "dagwire/example-weather", "tag": IMAGE_TAG, "pullPolicy": "IfNotPresent"},
-                "dagsterApiGrpcArgs": ["-f", "/app/repo.py"],
-                "port": 3030,
-            }
-        ]
-    }
+    "userDeployments": [
+        {
+            "name": "weather",
+            "image": {"repository": "dagwire/example-weather", "tag": IMAGE_TAG},
+            "dagsterApiGrpcArgs": ["-f", "/app/repo.py"],
+        }
+    ]
 }
 """The values of the walk-through: one user-code deployment and nothing else."""
 
