@@ -40,7 +40,12 @@ class Release:
     def upgrade(self, values: dict[str, Any], *words: str, seconds: float = INSTALL_SECONDS) -> str:
         """Install it, or change it, and wait until it is ready."""
         command = ["upgrade", "--install", self.name, str(CHART), "-f", "-", "--wait", f"--timeout={seconds:.0f}s"]
-        return self.namespace.helm(*command, *words, input_text=yaml.safe_dump(values), seconds=seconds + 30)
+        try:
+            return self.namespace.helm(*command, *words, input_text=yaml.safe_dump(values), seconds=seconds + 30)
+        except CommandFailedError as error:
+            error.add_note(self.namespace.kubectl("get", "pods", "-o", "wide"))
+            error.add_note(self.namespace.kubectl("logs", "-l", "component", "--prefix", "--tail=8"))
+            raise
 
     def pod(self, component: str) -> str:
         """Return a ready pod of a component, found as the walk-through does."""
