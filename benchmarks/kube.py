@@ -30,20 +30,17 @@ CODE = "benchmarks"
 """The code location, and the ConfigMap that holds its file."""
 
 VALUES = {
-    "launcher": {"maxConcurrentRuns": 40},
-    "userDeployments": {
-        "deployments": [
-            {
-                "name": CODE,
-                "image": {"repository": "dagwire/user-code", "tag": kube.IMAGE_TAG, "pullPolicy": "IfNotPresent"},
-                "dagsterApiGrpcArgs": ["-f", "/code/repo.py"],
-                "port": 3030,
-                "volumes": [{"name": "code", "configMap": {"name": CODE}}],
-                "volumeMounts": [{"name": "code", "mountPath": "/code"}],
-                "includeConfigInLaunchedRuns": {"enabled": True},
-            }
-        ]
-    },
+    "runs": {"maxConcurrent": 40},
+    "userDeployments": [
+        {
+            "name": CODE,
+            "image": {"repository": "dagwire/user-code", "tag": kube.IMAGE_TAG},
+            "dagsterApiGrpcArgs": ["-f", "/code/repo.py"],
+            # Runs get it, too.
+            "volumes": [{"name": "code", "configMap": {"name": CODE}}],
+            "volumeMounts": [{"name": "code", "mountPath": "/code"}],
+        }
+    ],
 }
 
 
