@@ -49,7 +49,7 @@ up: install ui ## Start everything on this machine with the example, and open ht
 
 # ---- check -------------------------------------------------------------------------------------------------
 
-.PHONY: test test-faults check lint types verify unit test-ui test-browser test-docker test-compose test-kube
+.PHONY: test test-faults check lint types verify unit test-ui test-browser test-compose test-kube
 test: install check test-ui ## Check everything, and run all tests but those that need more: test-faults, -browser, -kube.
 	$(RUN) pytest -q -n 2 --dist loadgroup tests/unit tests/conformance tests/e2e $(PYTEST)
 
@@ -85,11 +85,8 @@ test-ui: $(UI)/node_modules/.installed ## Check and test the web page's code.
 test-browser: install ui ## Click through Dagit in a real Chromium (needs the command `chromium`).
 	$(RUN) pytest -q tests/browser --browser $(PYTEST)
 
-test-docker: install ## Test the images of `make images` and the Docker backend on the engine of $DOCKER_HOST.
-	$(RUN) pytest -q tests/docker $(PYTEST)
-
-test-compose: install ## Test docker-compose.yml with those images (needs the command `chromium`, too).
-	$(RUN) pytest -q tests/compose --timeout 240 $(PYTEST)
+test-compose: install ## Test the images of `make images`, the Docker backend and docker-compose.yml (needs docker, chromium).
+	$(RUN) pytest -q tests/docker tests/compose --timeout 240 $(PYTEST)
 
 test-kube: install ## Test on the cluster of $KUBECONFIG, into which the images of `make images` were loaded.
 	$(RUN) pytest -q tests/kube --timeout 600 $(PYTEST)

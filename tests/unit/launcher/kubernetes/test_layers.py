@@ -74,7 +74,7 @@ def test_the_operators_file_is_read(tmp_path):
         ("kubernetes: {default: {imge: a}, locations: {x: {env: 1}}}", "default.imge: there is no such field"),
         ("kubernetes: {defaults: {}}", "defaults: Extra inputs are not permitted"),
         ("kubernetes: {allow: [secrets]}", "allow: there is no field secrets"),
-        ("kubernets: {}", "has no section kubernets: write kubernetes"),
+        ("kubernets: {}", "has no section kubernets: its sections are docker, kubernetes"),
         ("[]", "must be a mapping"),
         ("a: [", "cannot be read"),
     ],

@@ -4,9 +4,10 @@ import re
 from pathlib import Path
 from typing import Annotated, Final
 
-import yaml
 from dagwire_shared.errors import SettingsError
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from dagwire_launcher.runconfig import read_section
 
 _UNITS: Final = {"": 1, "b": 1, "k": 2**10, "m": 2**20, "g": 2**30}
 _LEAST_MEMORY: Final = 6 * 2**20
@@ -72,18 +73,9 @@ def read_docker_config(path: Path | None) -> DockerConfig:
     Raises:
         SettingsError: the file cannot be read or says what cannot be; the message names it.
     """
-    if path is None:
-        return DockerConfig()
+    section = read_section(path, "docker")
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except OSError as error:
-        raise SettingsError(f"the run config {path} cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SettingsError(f"the run config {path} is not valid YAML: {error}") from error
-    if not isinstance(content, dict):
-        raise SettingsError(f"the run config {path} must be a mapping with sections such as docker")
-    try:
-        return DockerConfig.model_validate(content.get("docker") or {})
+        return DockerConfig.model_validate(section)
     except ValidationError as error:
         faults = [f"  docker.{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
         raise SettingsError("\n".join([f"the run config {path} is wrong:", *faults])) from error

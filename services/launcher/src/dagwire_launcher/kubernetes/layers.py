@@ -10,7 +10,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, Literal
 
-import yaml
 from dagwire_shared.errors import SettingsError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
@@ -19,6 +18,7 @@ from dagwire_launcher.backend import WorkerOrder
 from dagwire_launcher.errors import LaunchRefusedError
 from dagwire_launcher.kubernetes.merge import merge_layers
 from dagwire_launcher.kubernetes.podconfig import FIELDS, PodConfig, PodConfigError, read_layer
+from dagwire_launcher.runconfig import read_section
 
 SAFE: Final = (
     "image",
@@ -39,7 +39,6 @@ SAFE: Final = (
 """What user code may set where the file does not say: nothing that reads Secrets, or gives a pod more rights."""
 
 _SECTION: Final = "kubernetes"
-_OTHER_SECTIONS: Final = frozenset({"docker"})
 _CONTEXT_KEYS: Final = ("k8s", "kubernetes")
 _CACHED: Final = 4096
 
@@ -82,20 +81,7 @@ class RunConfig:
         Raises:
             SettingsError: it cannot be read, or is not valid.
         """
-        if file is None:
-            return cls()
-        try:
-            content = yaml.safe_load(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError, yaml.YAMLError) as error:
-            raise SettingsError(f"the run config {file} cannot be read: {error}") from error
-        content = {} if content is None else content
-        if not isinstance(content, Mapping):
-            raise SettingsError(f"the run config {file} must be a mapping with the section {_SECTION}")
-        if unknown := content.keys() - {_SECTION} - _OTHER_SECTIONS:
-            raise SettingsError(
-                f"the run config {file} has no section {', '.join(map(str, unknown))}: write {_SECTION}"
-            )
-        return cls(content.get(_SECTION))
+        return cls(read_section(file, _SECTION))
 
     def of(self, order: WorkerOrder) -> PodConfig:
         """Return what all layers together say of a worker's pod.
