@@ -169,6 +169,7 @@ class WorldBackend:
 
     name = "world"
     trouble = None
+    steps = None
 
     def __init__(self, world: World) -> None:
         self._world = world

@@ -1,4 +1,4 @@
-"""The backend port: who creates run workers, watches them and ends them. No I/O here.
+"""The backend port: who creates run workers and step workers, watches them and ends them. No I/O here.
 
 The words fit a local process as well as a Kubernetes Job: a worker's name follows from its run id, so that creating
 it twice makes one; what was created before this launcher started is found again by ``workers``.
@@ -13,6 +13,8 @@ from typing import Any, Protocol
 from dagwire_shared.events import FailureCause
 from dagwire_shared.ids import RunId
 from dagwire_shared.records import CodePointer
+
+from dagwire_launcher.stepname import StepOrder, StepWorker
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +76,58 @@ class WorkerDelay:
     """For people: what it waits for, and what to do."""
 
 
+class StepBackend(Protocol):
+    """Where step workers live: where the worker of their run does."""
+
+    async def create(self, order: StepOrder) -> None:
+        """Create the worker of a step; if it was created before, that one is left as it is.
+
+        Raises:
+            LaunchRefusedError: it cannot be created, and asking again would not help.
+            BackendUnavailableError: whether it was created is unknown; ask again.
+        """
+        ...
+
+    async def workers(self) -> Sequence[StepWorker]:
+        """Return every step worker that was created and not released, living or ended.
+
+        Raises:
+            BackendUnavailableError: the backend could not be asked.
+        """
+        ...
+
+    async def end_of(
+        self, worker: StepWorker, *, delayed: Callable[[WorkerDelay | None], None] | None = None
+    ) -> WorkerEnd:
+        """Wait until a worker has ended, and return how. At once if it has, or if there is none.
+
+        Args:
+            worker: the worker.
+            delayed: called with what keeps the worker from running, each time that this changes; None: nothing does.
+        """
+        ...
+
+    async def output_of(self, worker: StepWorker) -> str:
+        """Return the last lines that an ended worker wrote; empty if they are gone. At most 16 KiB.
+
+        Raises:
+            BackendUnavailableError: the backend could not be asked.
+        """
+        ...
+
+    async def stop(self, worker: StepWorker, *, force: bool) -> None:
+        """Tell a worker to end (it may clean up), or with ``force`` end it and all that it started. Does not wait.
+
+        Raises:
+            BackendUnavailableError: the backend could not be asked.
+        """
+        ...
+
+    async def release(self, worker: StepWorker) -> None:
+        """Say that the end of this worker is settled: what is left of it may be removed in time."""
+        ...
+
+
 class Backend(Protocol):
     """Where run workers live."""
 
@@ -85,6 +139,11 @@ class Backend(Protocol):
     @property
     def trouble(self) -> str | None:
         """What keeps the backend from creating and watching workers now; None: nothing."""
+        ...
+
+    @property
+    def steps(self) -> StepBackend | None:
+        """Where the workers of single steps live; None: this backend makes none."""
         ...
 
     def open(self) -> AbstractAsyncContextManager[None]:

@@ -18,7 +18,7 @@ from dagwire_shared.ids import RunId
 from dagwire_shared.streams import QUEUE
 
 from dagwire_launcher.admission import queued, run_code, unknown_location
-from dagwire_launcher.backend import Backend, Worker, WorkerCode, WorkerDelay, WorkerOrder
+from dagwire_launcher.backend import Backend, Worker, WorkerDelay
 from dagwire_launcher.errors import BackendUnavailableError, LaunchRefusedError
 from dagwire_launcher.facts import Said
 from dagwire_launcher.ledger import LaunchEvent, Ledger
@@ -26,6 +26,7 @@ from dagwire_launcher.locations import Locations
 from dagwire_launcher.locks import RunLocks
 from dagwire_launcher.queue import Waiting, next_to_start, read_waiting
 from dagwire_launcher.watch import Watch
+from dagwire_launcher.workerorder import worker_order
 
 log = logging.getLogger(__name__)
 
@@ -176,7 +177,7 @@ class Dispatcher:
             await self._say(order, unknown_location(order.request), last)
         else:
             try:
-                worker = await self._backend.create(_worker_order(waiting, code))
+                worker = await self._backend.create(worker_order(order, waiting.body, code))
             except LaunchRefusedError as error:
                 await self._say(order, RunLost(cause=error.cause, message=str(error)), last)
                 return
@@ -210,19 +211,3 @@ class Dispatcher:
             "run launched" if isinstance(event, RunLaunched) else "run not launched",
             extra={"run_id": order.run_id, "event": event.TYPE},
         )
-
-
-def _worker_order(waiting: Waiting, code: RunCode) -> WorkerOrder:
-    request = waiting.order.request
-    return WorkerOrder(
-        run_id=waiting.order.run_id,
-        job=request.job,
-        location=request.location,
-        message=waiting.body,
-        code=WorkerCode(
-            pointer=code.pointer,
-            image=code.image,
-            container_context=code.container_context,
-            container_config=code.container_config,
-        ),
-    )

@@ -141,7 +141,7 @@ def _is_anothers(facts: Facts, end: WorkerEnd) -> bool:
 def _describe(end: WorkerEnd, *, spoke: bool) -> str:
     when = "before the run's end was told" if spoke else "before it took the run"
     if end.signal is not None:
-        how = f"was killed by {_signal_name(end.signal)}"
+        how = f"was killed by {signal_name(end.signal)}"
     elif end.code == INTERRUPTED:
         how = "was told to end"
     elif end.code is not None:
@@ -151,7 +151,8 @@ def _describe(end: WorkerEnd, *, spoke: bool) -> str:
     return " ".join(part for part in (f"The run worker {how} {when}.", end.reason) if part)
 
 
-def _signal_name(number: int) -> str:
+def signal_name(number: int) -> str:
+    """Return what a signal is called."""
     try:
         return signal.Signals(number).name
     except ValueError:

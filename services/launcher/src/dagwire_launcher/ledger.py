@@ -15,7 +15,15 @@ from dagwire_shared.bus import Delivery, Message, Streams
 from dagwire_shared.commands import CancelRun
 from dagwire_shared.envelope import decode, event_message
 from dagwire_shared.errors import ConflictError, MalformedMessageError
-from dagwire_shared.events import RunCanceling, RunDropped, RunLaunched, RunLost, RunQueued, WorkerDelayed
+from dagwire_shared.events import (
+    RunCanceling,
+    RunDropped,
+    RunLaunched,
+    RunLost,
+    RunQueued,
+    StepWorkerEnded,
+    WorkerDelayed,
+)
 from dagwire_shared.ids import RunId
 from dagwire_shared.model import utc_now
 from dagwire_shared.streams import CONTROL, EVENTS
@@ -92,13 +100,13 @@ class Ledger:
         receipt = await self._streams.publish(message, expected_last=after)
         return receipt.sequence
 
-    async def tell_delay(self, run_id: RunId, delay: WorkerDelay) -> None:
-        """Record what keeps a run's worker from running, unless that is what was said of it last.
+    async def tell_delay(self, run_id: RunId, delay: WorkerDelay, *, step_key: str | None = None) -> None:
+        """Record what keeps the worker of a run, or of one of its steps, from running, unless that was said last.
 
         Raises:
             BusUnavailableError: whether it was recorded is unknown.
         """
-        event = WorkerDelayed(cause=delay.cause, message=delay.message)
+        event = WorkerDelayed(cause=delay.cause, message=delay.message, step_key=step_key)
         for _ in range(_AGAIN):
             launch, last = await asyncio.gather(
                 self.launch(run_id), self._streams.last(EVENTS, event_subject(run_id, Kind.WORKER))
@@ -118,6 +126,27 @@ class Ledger:
             with contextlib.suppress(ConflictError):
                 await self._streams.publish(message, expected_last=after)
                 return
+
+    async def tell_step_end(self, run_id: RunId, event: StepWorkerEnded, *, again: bool = False) -> None:
+        """Record how the worker of a step ended; ``again``, though that stands there.
+
+        Raises:
+            ConflictError: something else was said meanwhile: look what, and perhaps tell it again.
+            BusUnavailableError: whether it was recorded is unknown.
+        """
+        launch, last = await asyncio.gather(
+            self.launch(run_id), self._streams.last(EVENTS, event_subject(run_id, Kind.WORKER))
+        )
+        after = 0 if last is None else last.sequence
+        message = event_message(
+            event,
+            id=f"{run_id}:{event.worker}:ended" + (f":{after}" if again else ""),
+            source=SOURCE,
+            subject=run_id,
+            time=self._clock(),
+            traceparent=None if launch is None else launch.traceparent,
+        )
+        await self._streams.publish(message, expected_last=after)
 
     async def bury(self, delivery: Delivery, cause: str) -> None:
         """Keep a message that nobody can handle among the dead letters, with the cause.

@@ -1,4 +1,4 @@
-"""A run's directory on this machine: its launch message, its worker's identity and output. Starts no process."""
+"""A worker's directory on this machine: its launch message, its identity and output. Starts no process."""
 
 import fcntl
 import json
@@ -18,6 +18,7 @@ from dagwire_shared.ids import RunId, check_run_id
 from dagwire_launcher.procfs import Process
 
 _LOCK_SECONDS: Final = 5.0
+_STEPS: Final = "steps"
 TAIL_BYTES: Final = 16 * 1024
 """How much of a worker's output is told when it is lost."""
 
@@ -32,12 +33,11 @@ class Record:
     """The machine's count when the worker was created."""
 
 
-class RunDirectory:
-    """``<directory>/<run id>``; only the owner may look inside."""
+class WorkerDirectory:
+    """The directory of one worker; only the owner may look inside."""
 
-    def __init__(self, base: Path, run_id: RunId) -> None:
-        self.run_id = run_id
-        self.path = base / check_run_id(run_id)
+    def __init__(self, path: Path) -> None:
+        self.path = path
         self.launch_file = self.path / "launch.json"
         self.output_file = self.path / "output.log"
         self._worker_file = self.path / "worker.json"
@@ -134,6 +134,23 @@ class RunDirectory:
         shutil.rmtree(self.path, ignore_errors=True)
 
 
+class RunDirectory(WorkerDirectory):
+    """``<directory>/<run id>``: the directory of a run's worker, with those of its steps' workers below ``steps``."""
+
+    def __init__(self, base: Path, run_id: RunId) -> None:
+        super().__init__(base / check_run_id(run_id))
+        self.run_id = run_id
+
+    def step(self, worker: str) -> WorkerDirectory:
+        """Return the directory of the worker of one of its steps."""
+        return WorkerDirectory(self.path / _STEPS / worker)
+
+    @property
+    def steps(self) -> dict[str, WorkerDirectory]:
+        """The directories of its steps' workers, by the worker's name."""
+        return {name: self.step(name) for name in _directories(self.path / _STEPS)}
+
+
 def _lock(file: int) -> None:
     end = time.monotonic() + _LOCK_SECONDS
     while True:
@@ -149,11 +166,14 @@ def _lock(file: int) -> None:
 
 def run_directories(base: Path) -> list[RunDirectory]:
     """Return every run directory below ``base``; what is not named like one is left alone."""
+    return [RunDirectory(base, RunId(name)) for name in _directories(base) if _is_run_id(name)]
+
+
+def _directories(base: Path) -> list[str]:
     try:
-        names = [entry.name for entry in os.scandir(base) if entry.is_dir(follow_symlinks=False)]
+        return [entry.name for entry in os.scandir(base) if entry.is_dir(follow_symlinks=False)]
     except FileNotFoundError:
         return []
-    return [RunDirectory(base, RunId(name)) for name in names if _is_run_id(name)]
 
 
 def _is_run_id(name: str) -> bool:

@@ -19,6 +19,8 @@ from dagwire_launcher.ledger import Ledger
 from dagwire_launcher.locations import Locations
 from dagwire_launcher.locks import RunLocks
 from dagwire_launcher.orders import Orders
+from dagwire_launcher.stepless import Stepless
+from dagwire_launcher.steps import Steps
 from dagwire_launcher.sweep import EVERY, Sweep
 from dagwire_launcher.watch import Watch
 
@@ -65,6 +67,13 @@ class Launcher:
         )
         self._orders = Orders(bus.streams, ledger, locks)
         self._sweep = Sweep(bus.streams, backend, every=policy.sweep)
+        self._steps = Steps(
+            bus.streams,
+            ledger,
+            backend.steps or Stepless(backend.name),
+            policy.limits,
+            at_once=policy.launches_at_once,
+        )
         self._watch = Watch(backend, ledger, policy.limits, freed=self._dispatcher.wake)
 
     def watches(self, run_id: RunId) -> bool:
@@ -94,6 +103,7 @@ class Launcher:
             group.create_task(self._dispatcher.run(self._watch))
             group.create_task(self._orders.run(self._watch))
             group.create_task(self._sweep.run(self._watch))
+            group.create_task(self._steps.run())
 
     async def _find_workers(self) -> None:
         while True:

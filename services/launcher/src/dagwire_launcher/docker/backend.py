@@ -51,6 +51,8 @@ class DockerBackend:
     """Run workers as containers."""
 
     name = "docker"
+    steps = None
+    """A step of its own container is for later."""
 
     def __init__(self, settings: DockerSettings) -> None:
         self._settings = settings
