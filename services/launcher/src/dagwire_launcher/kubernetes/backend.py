@@ -36,6 +36,7 @@ class KubernetesBackend:
     """Run workers as Jobs of a cluster."""
 
     name = "kubernetes"
+    steps = None
 
     def __init__(self, settings: KubernetesSettings, *, connect: Connect = read_access) -> None:
         self._settings = settings
