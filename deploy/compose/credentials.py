@@ -21,6 +21,7 @@ NATS_USERS = ("dagit", "scheduler", "launcher", "eventstore", "client")
 
 # Whose file holds which secret: user id, then the file's name and the secret's.
 FOLDERS = {
+    "secrets": (0, {"nats_client_password": "nats client"}),  # for people: their own programs on the bus
     "secrets-postgres": (POSTGRES, {"postgres_password": "postgres owner"}),
     "secrets-migrate": (
         DAGWIRE,

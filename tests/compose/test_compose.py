@@ -150,6 +150,26 @@ def test_each_service_has_its_own_secrets_and_none_stands_in_a_setting_or_a_log(
     assert password not in json.dumps(dagwire.containers())
 
 
+FOLLOW = """
+import asyncio, json, nats, sys
+async def main():
+    client = await nats.connect(sys.argv[1], max_reconnect_attempts=1)
+    events = await client.jetstream().subscribe("dagwire.v1.event.>", ordered_consumer=True)
+    seen = [json.loads((await events.next_msg(timeout=10)).data)["type"] for _ in range(2)]
+    print(*seen)
+    await client.close()
+asyncio.run(main())
+"""
+
+
+def test_a_program_of_ones_own_follows_the_bus_with_the_password_that_people_can_read(dagwire, client):
+    ended(client, launch(client))
+    password = dagwire("run", "--rm", "--no-deps", "-T", "secrets", "cat", "/volumes/secrets/nats_client_password")
+    image, network = f"dagwire/user-code:{tag()}", f"{dagwire.project}_runs"
+    command = ("python", "-c", FOLLOW, f"nats://client:{password}@nats:4222")
+    assert "dagwire.run.queued" in engine("run", "--rm", "--network", network, image, *command)
+
+
 def test_runs_go_on_and_end_once_while_the_launcher_is_killed_and_started_again(dagwire, client):
     with ThreadPoolExecutor(4) as pool:
         runs = list(pool.map(lambda _: launch(client), range(4)))

@@ -15,7 +15,7 @@ from dagwire_standalone.ports import free
 from support import docker
 
 ROOT = Path(__file__).parents[2]
-IMAGES = ("dagwire/dagwire", "dagwire/example-weather")
+IMAGES = ("dagwire/dagwire", "dagwire/user-code", "dagwire/example-weather")
 
 
 def tag() -> str:
