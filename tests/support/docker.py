@@ -8,8 +8,9 @@ from pathlib import Path
 from uuid import uuid4
 
 import aiodocker
-from dagwire_launcher.backend import WorkerCode, WorkerOrder
+from dagwire_launcher.backend import WorkerOrder
 from dagwire_launcher.docker.container import INSTANCE
+from dagwire_shared.commands import RunCode
 from dagwire_shared.ids import RunId, run_id_for
 from dagwire_shared.records import CodePointer
 
@@ -94,7 +95,7 @@ class Place:
             job="job",
             location="here",
             message=b'{"a": 1}',
-            code=WorkerCode(pointer=pointer, image=image),
+            code=RunCode(pointer=pointer, image=image),
         )
 
     def run_id(self, key: str = "k") -> RunId:

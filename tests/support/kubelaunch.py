@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import textwrap
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
@@ -12,14 +13,14 @@ from dagwire_launcher.credentials import WorkerCredentials
 from dagwire_launcher.kubernetes.access import Connect, read_access
 from dagwire_launcher.kubernetes.backend import KubernetesBackend, KubernetesSettings
 from dagwire_launcher.kubernetes.layers import RunConfig
-from dagwire_launcher.kubernetes.names import run_job_name
+from dagwire_launcher.kubernetes.names import run_job_name as run_job
 from dagwire_launcher.service import Launcher
 from dagwire_shared.bus import Bus
 from dagwire_shared.envelope import Envelope
 from dagwire_shared.ids import RunId
 from dagwire_shared.records import CodeLocation, CodePointer
 from support.kube import IMAGE_TAG, Namespace
-from support.launching import until, until_said
+from support.launching import serve, until, until_said
 from support.launchworld import policy, running
 
 IMAGE = f"dagwire/user-code:{IMAGE_TAG}"
@@ -205,26 +206,68 @@ class Stage:
         """What was said of a run up to the wanted event, by default its first end."""
         return await until_said(self.bus, run_id, wanted)
 
+    async def serve(self, **changes: str) -> None:
+        """Change how the code is found: ``executable``, ``python_file``."""
+        pointer = self.place.pointer.model_copy(update=changes)
+        await serve(self.bus, self.place.model_copy(update={"pointer": pointer}))
+
+    async def quota(self, **hard: str) -> None:
+        """Limit what the namespace may hold."""
+        content = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "full"}, "spec": {"hard": hard}}
+        await asyncio.to_thread(self.namespace.apply, content)
+        await asyncio.to_thread(self.namespace.wait, "jsonpath={.status.hard}", "quota/full")
+
+    async def evict(self, pod: str) -> None:
+        """Evict a pod as a drain does."""
+        content = {
+            "apiVersion": "policy/v1",
+            "kind": "Eviction",
+            "metadata": {"name": pod, "namespace": self.namespace.name},
+        }
+        path = f"/api/v1/namespaces/{self.namespace.name}/pods/{pod}/eviction"
+        await asyncio.to_thread(
+            self.namespace.kubectl, "create", "--raw", path, "-f", "-", input_text=json.dumps(content)
+        )
+
     async def kubectl(self, *words: str) -> str:
         """Run kubectl in the namespace."""
         return await asyncio.to_thread(self.namespace.kubectl, *words)
 
     def job(self, run_id: RunId) -> dict[str, Any]:
         """The run's Job."""
-        return self.namespace.get("job", run_job_name(run_id))
+        return self.namespace.get("job", run_job(run_id))
 
     async def pod_of(self, run_id: RunId) -> str:
         """The name of the run's pod, as soon as there is one."""
         found: list[str] = []
 
         async def there() -> bool:
-            selector = f"batch.kubernetes.io/job-name={run_job_name(run_id)}"
+            selector = f"batch.kubernetes.io/job-name={run_job(run_id)}"
             pods = await asyncio.to_thread(self.namespace.objects, "pods", selector)
             found[:] = [pod["metadata"]["name"] for pod in pods]
             return bool(found)
 
         await until(there, what=f"{run_id} has a pod")
         return found[0]
+
+    async def put_job(self, name: str, *, labels: dict[str, str]) -> None:
+        """Create a Job that does nothing, as somebody else may."""
+        container = {"name": "other", "image": "busybox:1.35", "command": ["true"], "securityContext": RESTRICTED}
+        content = {
+            "apiVersion": "batch/v1",
+            "kind": "Job",
+            "metadata": {"name": name, "labels": labels},
+            "spec": {"suspend": True, "template": {"spec": {"restartPolicy": "Never", "containers": [container]}}},
+        }
+        await asyncio.to_thread(self.namespace.apply, content)
+
+    async def until_pod_is_gone(self, run_id: RunId) -> None:
+        """Return when the run has no pod."""
+
+        async def gone() -> bool:
+            return not await asyncio.to_thread(self.namespace.objects, "pods", f"dagwire/run-id={run_id}")
+
+        await until(gone, what=f"{run_id} has no pod")
 
     async def until_no_job(self, run_id: RunId) -> None:
         """Return when the run has no Job and no pod."""

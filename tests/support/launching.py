@@ -12,10 +12,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from dagwire_launcher.backend import WorkerCode, WorkerOrder
+from dagwire_launcher.backend import WorkerOrder
 from dagwire_launcher.command import command_line, for_step
 from dagwire_shared.bus import Bus, Message
-from dagwire_shared.commands import CancelRun, LaunchRun, RequestRun
+from dagwire_shared.commands import CancelRun, LaunchRun, RequestRun, RunCode
 from dagwire_shared.envelope import Envelope, decode, encode
 from dagwire_shared.events import RequestedBy
 from dagwire_shared.ids import RunId, run_id_for
@@ -159,7 +159,7 @@ def launch_body(request: RequestRun, *, traceparent: str | None = None) -> bytes
     )
 
 
-def an_order(run_id: RunId, *, code: WorkerCode, message: bytes = b'{"a": 1}') -> WorkerOrder:
+def an_order(run_id: RunId, *, code: RunCode, message: bytes = b'{"a": 1}') -> WorkerOrder:
     """What a worker is created from."""
     return WorkerOrder(run_id=run_id, job="one_op", location="here", message=message, code=code)
 

@@ -9,11 +9,11 @@ from datetime import timedelta
 
 import pytest
 from dagwire_launcher import procfs
-from dagwire_launcher.backend import WorkerCode
 from dagwire_launcher.credentials import WorkerCredentials
 from dagwire_launcher.errors import LaunchRefusedError
 from dagwire_launcher.process import ProcessBackend, ProcessSettings
 from dagwire_launcher.rundir import RunDirectory
+from dagwire_shared.commands import RunCode
 from dagwire_shared.ids import run_id_for
 from support.launching import an_order, location, until
 
@@ -56,7 +56,7 @@ def order(tmp_path):
         executable.write_text(f"#!/bin/sh\n{script}")
         executable.chmod(0o755)
         place = location(tmp_path / "code", executable=str(executable))
-        return an_order(run_id_for(key), code=WorkerCode(pointer=place.pointer))
+        return an_order(run_id_for(key), code=RunCode(pointer=place.pointer))
 
     return order
 
@@ -203,7 +203,7 @@ async def test_what_can_never_start_is_refused_and_leaves_nothing(make, order, t
     changes = {"executable": "/no/python"} if broken == "executable" else {"working_directory": str(tmp_path / "no")}
     pointer = this.code.pointer.model_copy(update=changes)
     with pytest.raises(LaunchRefusedError, match=next(iter(changes.values()))):
-        await make().create(an_order(RUN, code=WorkerCode(pointer=pointer)))
+        await make().create(an_order(RUN, code=RunCode(pointer=pointer)))
     assert not (tmp_path / "runs" / RUN).exists()
 
 

@@ -4,29 +4,17 @@ The words fit a local process as well as a Kubernetes Job: a worker's name follo
 it twice makes one; what was created before this launcher started is found again by ``workers``.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Protocol
 
+from dagwire_shared.commands import RunCode
 from dagwire_shared.events import FailureCause
 from dagwire_shared.ids import RunId
-from dagwire_shared.records import CodePointer
 
 from dagwire_launcher.stepname import StepOrder, StepWorker
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkerCode:
-    """Which code a worker runs, and what that code asks for."""
-
-    pointer: CodePointer
-    image: str | None = None
-    container_context: Mapping[str, Any] = field(default_factory=dict)
-    """What the code location says of containers."""
-    container_config: Mapping[str, Any] = field(default_factory=dict)
-    """What the job says of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +26,8 @@ class WorkerOrder:
     location: str
     message: bytes
     """The ``LaunchRun`` message as it stands on the queue."""
-    code: WorkerCode
+    code: RunCode
+    """Which code it runs, and what that asks for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,8 +84,9 @@ class Launcher:
         """Launch runs until cancelled; workers live on unless the policy says otherwise."""
         async with self._backend.open():
             try:
-                await self._find_workers()
                 async with self._lease, asyncio.TaskGroup() as group:
+                    # Requests are admitted while the backend is away.
+                    group.create_task(self._find_workers())
                     group.create_task(self._locations.run())
                     group.create_task(self._intake.run())
                     group.create_task(self._lease.run_while_held(self._act))

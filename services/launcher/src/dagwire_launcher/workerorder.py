@@ -4,7 +4,7 @@ from dagwire_shared.commands import LaunchRun, RunCode
 from dagwire_shared.envelope import decode
 from dagwire_shared.errors import MalformedMessageError
 
-from dagwire_launcher.backend import WorkerCode, WorkerOrder
+from dagwire_launcher.backend import WorkerOrder
 from dagwire_launcher.errors import LaunchRefusedError
 
 
@@ -22,12 +22,7 @@ def worker_order(launch: LaunchRun, message: bytes, code: RunCode) -> WorkerOrde
         job=request.job,
         location=request.location,
         message=message,
-        code=WorkerCode(
-            pointer=code.pointer,
-            image=code.image,
-            container_context=code.container_context,
-            container_config=code.container_config,
-        ),
+        code=code,
     )
 
 

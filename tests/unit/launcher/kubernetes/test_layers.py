@@ -1,10 +1,10 @@
 """Which layers make a worker's pod, in which order, and what user code may say."""
 
 import pytest
-from dagwire_launcher.backend import WorkerCode
 from dagwire_launcher.errors import LaunchRefusedError
 from dagwire_launcher.kubernetes.layers import SAFE, RunConfig
 from dagwire_launcher.kubernetes.podconfig import FIELDS
+from dagwire_shared.commands import RunCode
 from dagwire_shared.errors import SettingsError
 from dagwire_shared.ids import run_id_for
 from dagwire_shared.records import CodePointer
@@ -14,7 +14,7 @@ POINTER = CodePointer(python_file="repo.py", working_directory="/app", executabl
 
 
 def order(context=None, config=None):
-    code = WorkerCode(pointer=POINTER, image="i", container_context=context or {}, container_config=config or {})
+    code = RunCode(pointer=POINTER, image="i", container_context=context or {}, container_config=config or {})
     return an_order(run_id_for("k"), code=code)
 
 

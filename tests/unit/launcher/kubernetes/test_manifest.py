@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from dagwire_launcher.backend import WorkerCode, WorkerOrder
+from dagwire_launcher.backend import WorkerOrder
 from dagwire_launcher.errors import LaunchRefusedError
 from dagwire_launcher.kubernetes.layers import RunConfig
 from dagwire_launcher.kubernetes.manifest import job_manifest, run_worker
+from dagwire_shared.commands import RunCode
 from dagwire_shared.ids import run_id_for
 from dagwire_shared.records import CodePointer
 from kubernetes.aio.client.models.v1_job import V1Job
@@ -55,7 +56,7 @@ JOB = {
 
 
 def build(*, operator=None, context=None, config=None, image="example/weather:1.2.0", message=b"{}"):
-    code = WorkerCode(pointer=POINTER, image=image, container_context=context or {}, container_config=config or {})
+    code = RunCode(pointer=POINTER, image=image, container_context=context or {}, container_config=config or {})
     order = WorkerOrder(run_id=RUN, job="weather report", location="weather", message=message, code=code)
     merged = RunConfig(operator or {}).of(order)
     credential = {

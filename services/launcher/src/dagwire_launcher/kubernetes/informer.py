@@ -83,10 +83,11 @@ class Informer(Generic[_Seen]):
         return {"resource": self._resource.plural}
 
     def _note(self, error: ApiError) -> None:
-        if isinstance(error, ApiAwayError) and self.trouble is None:
-            log.info("watch broke, and goes on", extra={**self._extra, "cause": str(error)})
-        else:
-            log.warning("cluster cannot be watched", extra={**self._extra, "cause": str(error)})
+        facts = {**self._extra, "cause": str(error)}
+        if self.trouble is None and isinstance(error, ApiAwayError):
+            log.info("watch broke, and goes on", extra=facts)
+        elif self.trouble != str(error):
+            log.warning("cluster cannot be watched", extra=facts)
         self.trouble = str(error)
 
     def put(self, raw: Mapping[str, Any]) -> None:
