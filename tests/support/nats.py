@@ -64,10 +64,7 @@ class NatsServer:
     async def start(self) -> None:
         """Start, and return when the server answers."""
         self.directory.mkdir(parents=True, exist_ok=True)
-        settings = self.directory / "nats.conf"
-        store = json.dumps(str(self.directory / "store"))
-        jetstream = f"jetstream {{ store_dir: {store} }}\n" if self.jetstream else ""
-        settings.write_text(f"listen: 127.0.0.1:{self.port}\n{jetstream}{self.config}\n")
+        settings = self._write_settings()
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: ASYNC220 # belongs to no event loop: module fixtures keep it
                 [nats_server_binary(), "-c", settings], stdout=log, stderr=log, stdin=subprocess.DEVNULL
@@ -77,6 +74,23 @@ class NatsServer:
         except BaseException:
             await self.kill()
             raise
+
+    async def reload(self, config: str) -> None:
+        """Give the running server another configuration, and return when it has taken it."""
+        assert self._process is not None
+        before, self.config = self.log.read_text().count("Reloaded server"), config
+        self._write_settings()
+        self._process.send_signal(signal.SIGHUP)
+        async with asyncio.timeout(_START_SECONDS):
+            while self.log.read_text().count("Reloaded server") == before:  # noqa: ASYNC110 # only its log tells
+                await asyncio.sleep(_POLL_SECONDS)
+
+    def _write_settings(self) -> Path:
+        settings = self.directory / "nats.conf"
+        store = json.dumps(str(self.directory / "store"))
+        jetstream = f"jetstream {{ store_dir: {store} }}\n" if self.jetstream else ""
+        settings.write_text(f"listen: 127.0.0.1:{self.port}\n{jetstream}{self.config}\n")
+        return settings
 
     async def _answers(self) -> None:
         assert self._process is not None

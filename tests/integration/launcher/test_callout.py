@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from dagwire.worker.claim import Claim, claim
 from dagwire_launcher.admission import queued
+from dagwire_launcher.authorization import configuration
 from dagwire_launcher.ledger import Ledger
 from dagwire_launcher.secret import CredentialSecret
 from dagwire_shared.bus import Message
@@ -27,10 +28,10 @@ from dagwire_shared.events import (
 from dagwire_shared.ids import RunId, run_id_for
 from dagwire_shared.jetstream import JetStreamBus, connect, provision
 from dagwire_shared.model import utc_now
-from dagwire_shared.streams import CONTROL, EVENTS
-from dagwire_shared.subjects import Kind, control_subject, event_subject
+from dagwire_shared.streams import CONTROL, EVENTS, REQUESTS
+from dagwire_shared.subjects import Kind, control_subject, event_subject, request_subject
 from support.buses import SOON, an_event, bodies, events, eventually, read_to_end, subject_of
-from support.credentials import SECRET, as_user, as_worker, callout, guarded_server
+from support.credentials import PASSWORDS, SECRET, as_user, as_worker, callout, guarded_server
 from support.launching import a_request
 from support.nats import NatsServer
 
@@ -247,8 +248,10 @@ async def test_a_token_of_the_secret_before_is_good_while_that_is_named(server, 
 
 
 async def test_a_launcher_with_another_secret_says_that_the_server_must_be_told(server, launcher, caplog):
-    async with callout(launcher, "another secret than the server's own").serving(launcher):
+    mistaken = callout(launcher, "another secret than the server's own")
+    async with mistaken.serving(launcher):
         await refused(server, RUN, TOKEN)
+    assert mistaken.trouble is not None
     assert "run nats-auth" in " ".join(str(record.__dict__) for record in caplog.records)
 
 
@@ -288,6 +291,33 @@ async def test_while_no_launcher_is_there_workers_go_on_and_come_back_later(serv
         async with callout(launcher).serving(launcher):
             await waiting
     assert bodies(await read_to_end(launcher, EVENTS, subjects=[subject_of()])) == ["alone", "waits"]
+
+
+async def test_a_new_secret_takes_the_place_of_the_old_one_while_a_run_goes_on(server, launcher):
+    new = "the secret that takes its place now"
+    async with contextlib.AsyncExitStack() as stack:
+        async with callout(launcher, credential=2).serving(launcher):
+            worker = await stack.enter_async_context(as_worker(server, RUN))
+            await worker.streams.publish(an_event("before", message_id="1"))
+        await server.stop()  # it cannot change who answers for others while it runs
+        server.config = configuration(CredentialSecret(new), PASSWORDS)
+        await server.start()
+        async with callout(launcher, new, SECRET).serving(launcher):
+            await worker.streams.publish(an_event("after", message_id="2"))
+            async with as_worker(server, OTHER, secret=new):
+                pass
+    assert bodies(await read_to_end(launcher, EVENTS, subjects=[subject_of()])) == ["before", "after"]
+
+
+async def test_a_services_new_password_costs_no_message(server, launcher):
+    changed = {**PASSWORDS, "dagit": "another password"}
+    async with as_user(server, "dagit") as dagit:
+        await dagit.streams.publish(Message(request_subject("a"), b"1", "1"))
+        await server.reload(configuration(CredentialSecret(SECRET), changed))
+        await eventually(lambda: not dagit.connected)
+    async with connect(server.url_for("dagit", "another password"), name="dagit", inbox_prefix="_INBOX_dagit") as dagit:
+        await dagit.streams.publish(Message(request_subject("b"), b"2", "2"))
+    assert [one.body for one in await read_to_end(launcher, REQUESTS)] == [b"1", b"2"]
 
 
 async def test_of_two_launchers_one_is_enough(server, launcher):

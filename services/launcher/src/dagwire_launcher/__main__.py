@@ -38,14 +38,18 @@ async def serve(settings: Settings, health: Health) -> None:
     with instance_name(settings.directory) as holder:
         async with joined(settings, health, name=NAME, inbox_prefix=inbox_of("launcher")) as bus:
             launcher = Launcher(bus, backend, policy, holder=holder)
-            async with _callout(settings, bus, launcher):
+            async with _callout(settings, health, bus, launcher):
                 await launcher.run()
 
 
-def _callout(settings: Settings, bus: JetStreamBus, launcher: Launcher) -> AbstractAsyncContextManager[None]:
+def _callout(
+    settings: Settings, health: Health, bus: JetStreamBus, launcher: Launcher
+) -> AbstractAsyncContextManager[None]:
     if settings.callout is None:
         return nullcontext()
-    return Callout(settings.callout, Ledger(bus.streams), watches=launcher.watches).serving(bus)
+    callout = Callout(settings.callout, Ledger(bus.streams), watches=launcher.watches)
+    health.add("credentials", lambda: callout.trouble or OK, informs=True)
+    return callout.serving(bus)
 
 
 def main(arguments: Sequence[str]) -> NoReturn:

@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 SERVER_KEY: Final = "Nats-Server-Xkey"
 """The header with the public key of a server that seals its questions."""
 
-_MISMATCH: Final = "run nats-auth with this launcher's CREDENTIAL_SECRET, and load the server's configuration again"
+_MISMATCH: Final = "run nats-auth with this launcher's CREDENTIAL_SECRET, and restart the server"
 _READ_SECONDS: Final = 1.2
 """Less than the server waits: it is told that nothing is known now."""
 _EARLIEST: Final = 0.8
@@ -85,6 +85,8 @@ class Callout:
         self._watches = watches
         self._clock = clock
         self._throttle = Throttle()
+        self.trouble: str | None = None
+        """Why the server's questions cannot be answered; None: as far as is known they can."""
 
     @asynccontextmanager
     async def serving(self, bus: JetStreamBus) -> AsyncIterator[None]:
@@ -103,9 +105,11 @@ class Callout:
         try:
             question = read_question(body if sender is None else self._sealer.open(body, sender))
         except KeyFormError as error:
+            self.trouble = f"{error}; {_MISMATCH}"
             if self._throttle.admit("unreadable") is not None:
-                log.error("the NATS server asks what cannot be read", extra={"cause": f"{error}; {_MISMATCH}"})  # noqa: TRY400
+                log.error("the NATS server asks what cannot be read", extra={"cause": self.trouble})  # noqa: TRY400
             return None
+        self.trouble = None
         said = await self._decide(question)
         return said if sender is None else self._sealer.seal(said, sender)
 
