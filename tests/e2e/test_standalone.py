@@ -184,7 +184,9 @@ def test_ctrl_c_stops_every_process_and_the_next_start_finds_the_history(data_di
     standalone.start()
     assert "chatty succeeded" in standalone.output
     with standalone.client() as client:
-        (before,) = client.get("/api/v1/runs").json()["runs"]
+        (before,) = wait_until(
+            lambda: [run for run in client.get("/api/v1/runs").json()["runs"] if run["status"] == "SUCCESS"]
+        )
         processes = psutil.Process(standalone.pid).children(recursive=True)
     assert standalone.stop() == 0
     assert not [process for process in processes if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]

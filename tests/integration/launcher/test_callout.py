@@ -28,7 +28,7 @@ from dagwire_shared.events import (
 from dagwire_shared.ids import RunId, run_id_for
 from dagwire_shared.jetstream import JetStreamBus, connect, provision
 from dagwire_shared.model import utc_now
-from dagwire_shared.streams import CONTROL, EVENTS, REQUESTS
+from dagwire_shared.streams import CONTROL, EVENTS, REQUESTS, STREAMS
 from dagwire_shared.subjects import Kind, control_subject, event_subject, request_subject
 from support.buses import SOON, an_event, bodies, events, eventually, read_to_end, subject_of
 from support.credentials import PASSWORDS, SECRET, as_user, as_worker, callout, guarded_server
@@ -143,6 +143,33 @@ async def test_a_worker_speaks_of_nothing_but_its_run(server, launcher, vouching
     async with as_worker(server, RUN) as worker, asyncio.timeout(2):
         with pytest.raises(PermissionDeniedError, match="publish"):
             await worker.connection.request(subject, b"{}", wait=2)
+
+
+async def test_what_is_answered_to_a_worker_cannot_be_put_under_anothers_name(server, launcher, vouching):
+    """The server answers wherever a request says, whatever the asker may publish: a worker must not aim that."""
+    own = event_subject(RUN, Kind.LOG)
+    targets = [
+        *(event_subject(run_id, kind) for run_id in (RUN, OTHER) for kind in Kind),
+        request_subject("x"), f"dagwire.v1.queue.{OTHER}", control_subject(OTHER), "dagwire.v1.dead.x",
+        "$KV.dagwire_state.lease.launcher", "$JS.API.STREAM.PURGE.DAGWIRE_EVENTS",
+    ]  # fmt: skip
+    before = {stream.name: await launcher.streams.position(stream) for stream in STREAMS}
+    async with as_worker(server, RUN) as worker:
+        connection = worker.connection
+        await connection.publish(own, b"forged")
+        for target in targets:
+            await connection.publish(own, b"mine", reply=target)
+            await connection.publish(f"$JS.API.DIRECT.GET.DAGWIRE_EVENTS.{own}", reply=target)
+        await worker.streams.publish(an_event("last", message_id="last"))  # and so all before it were taken
+        await connection.settled()
+    await launcher.connection.settled()
+    found = await read_to_end(launcher, EVENTS, after=before[EVENTS.name].last)
+    assert {one.subject for one in found} == {own}
+    assert len(found) == len(targets) + 2
+    for stream in STREAMS:
+        if stream is not EVENTS:
+            assert (await launcher.streams.position(stream)) == before[stream.name]
+    assert await launcher.state.get("lease.launcher") is None
 
 
 @pytest.mark.parametrize(

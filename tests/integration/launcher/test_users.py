@@ -70,7 +70,7 @@ FORBIDDEN = {
 NOBODY_MAY = [
     STEP, "$SYS.REQ.USER.AUTH", "$SYS.REQ.SERVER.PING", "_INBOX_dagit.x", "_INBOX.x", f"_INBOX_{RUN}.x",
     *(f"$JS.API.STREAM.{verb}.{name}" for verb in ("DELETE", "PURGE", "SNAPSHOT", "RESTORE") for name in STREAMS),
-    "$JS.API.STREAM.CREATE.mine", "$JS.API.STREAM.MSG.GET.DAGWIRE_EVENTS", "$JS.API.ACCOUNT.PURGE.x",
+    "$JS.API.STREAM.CREATE.mine", "$JS.API.STREAM.MSG.GET.DAGWIRE_QUEUE", "$JS.API.ACCOUNT.PURGE.x",
 ]  # fmt: skip
 
 

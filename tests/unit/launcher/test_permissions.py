@@ -1,7 +1,7 @@
 """What is granted, as data."""
 
 import pytest
-from dagwire_launcher.authorization import authorization, configuration
+from dagwire_launcher.authorization import access, configuration
 from dagwire_launcher.permissions import run_permissions
 from dagwire_launcher.secret import CredentialSecret
 from dagwire_launcher.users import CLIENT, SERVICES, users
@@ -66,16 +66,37 @@ def test_no_user_has_the_run_of_the_server():
 
 
 def test_each_user_is_known_to_the_server_and_everybody_else_is_asked_about():
-    block = authorization(SECRET, PASSWORDS)
-    assert [user["user"] for user in block["users"]] == [*SERVICES, CLIENT]
-    assert block["auth_callout"]["auth_users"] == [*SERVICES, CLIENT]
-    assert block["auth_callout"]["issuer"].startswith("A")
-    assert block["auth_callout"]["xkey"].startswith("X")
+    blocks = access(SECRET, PASSWORDS)
+    callout = blocks["authorization"]["auth_callout"]
+    assert [user["user"] for user in blocks["accounts"]["DAGWIRE"]["users"]] == [*SERVICES, CLIENT]
+    assert callout["auth_users"] == [*SERVICES, CLIENT]
+    assert callout["account"] == "DAGWIRE"
+    assert callout["issuer"].startswith("A")
+    assert callout["xkey"].startswith("X")
+
+
+def test_run_workers_are_an_account_that_reaches_of_the_streams_what_a_run_needs():
+    services, workers = (access(SECRET, PASSWORDS)["accounts"][name] for name in ("DAGWIRE", "WORKERS"))
+    assert set(workers) == {"imports"}
+    exported = {one.get("service") or one.get("stream") for one in services["exports"]}
+    assert all(one["accounts"] == ["WORKERS"] for one in services["exports"])
+    assert exported == {(one.get("service") or one.get("stream"))["subject"] for one in workers["imports"]}
+    assert not any(subject.endswith((".launch", ".tick", ">")) for subject in exported if not subject.startswith("$JS"))
+    granted = run_permissions(RUN)
+    own = (f"_INBOX_{RUN}.>", f"dagwire.v1.step.{RUN}.>")
+    for subject in {*granted.publish, *granted.subscribe} - {*own}:
+        assert any(covers(pattern, subject) for pattern in exported), subject
+
+
+def covers(pattern: str, subject: str) -> bool:
+    return len(pattern.split(".")) == len(subject.split(".")) and all(
+        one in ("*", other) for one, other in zip(pattern.split("."), subject.split("."), strict=True)
+    )
 
 
 def test_there_need_be_no_client():
     services = {name: password for name, password in PASSWORDS.items() if name != CLIENT}
-    assert [user["user"] for user in authorization(SECRET, services)["users"]] == [*SERVICES]
+    assert [user["user"] for user in access(SECRET, services)["accounts"]["DAGWIRE"]["users"]] == [*SERVICES]
 
 
 def test_wrong_passwords_are_all_named_at_once_and_not_shown():

@@ -77,7 +77,7 @@ def test_a_grant_is_for_this_client_of_this_server_and_for_a_while():
     assert (answer["aud"], answer["sub"], answer["iss"]) == (QUESTION.server, CLIENT, ISSUER.public)
     assert answer["nats"]["type"] == "authorization_response"
     user = read_signed(answer["nats"]["jwt"], kind=ACCOUNT)
-    assert (user["aud"], user["sub"], user["iss"], user["name"]) == ("$G", CLIENT, ISSUER.public, "run")
+    assert (user["aud"], user["sub"], user["iss"], user["name"]) == ("WORKERS", CLIENT, ISSUER.public, "run")
     assert user["exp"] - user["iat"] == 300
     assert user["nats"]["pub"] == {"allow": ["a.b"]}
     assert user["nats"]["sub"] == {"allow": ["c.>"]}

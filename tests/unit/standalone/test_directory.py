@@ -66,3 +66,20 @@ def test_a_path_that_is_no_directory_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StandaloneError, match="--directory"):
         Directory(tmp_path / "file").create()
+
+
+def test_streams_of_before_there_were_accounts_are_kept(tmp_path):
+    directory = Directory(tmp_path)
+    directory.create()
+    (directory.nats / "jetstream" / "$G" / "streams").mkdir(parents=True)
+    directory.adopt_streams("DAGWIRE")
+    directory.adopt_streams("DAGWIRE")
+    assert [one.name for one in (directory.nats / "jetstream").iterdir()] == ["DAGWIRE"]
+    assert (directory.nats / "jetstream" / "DAGWIRE" / "streams").is_dir()
+
+
+def test_a_new_directory_has_no_streams_to_keep(tmp_path):
+    directory = Directory(tmp_path)
+    directory.create()
+    directory.adopt_streams("DAGWIRE")
+    assert directory.is_new

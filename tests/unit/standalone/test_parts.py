@@ -64,11 +64,12 @@ def test_only_the_launcher_is_given_the_credential_secret(plan):
 
 
 def test_the_nats_server_knows_the_services_and_the_client_and_asks_about_everybody_else(plan):
-    found = json.loads(parts.nats_configuration(plan))["authorization"]
+    found = json.loads(parts.nats_configuration(plan))
+    listed = found["accounts"]["DAGWIRE"]["users"]
     names = ["dagit", "scheduler", "launcher", "eventstore", "client"]
-    assert [user["user"] for user in found["users"]] == names
-    assert found["auth_callout"]["auth_users"] == names
-    assert all(user["permissions"]["publish"]["allow"] for user in found["users"])
+    assert [user["user"] for user in listed] == names
+    assert found["authorization"]["auth_callout"]["auth_users"] == names
+    assert all(user["permissions"]["publish"]["allow"] for user in listed)
 
 
 def test_the_summary_shows_addresses_without_passwords(plan):

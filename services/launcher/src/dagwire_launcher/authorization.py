@@ -1,15 +1,16 @@
 """Puts what the NATS server must know about users and the auth callout into the words of its configuration. No I/O."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from dagwire_shared.errors import SettingsError
 
 from dagwire_launcher.keys import Issuer, Sealer
-from dagwire_launcher.permissions import Permissions
+from dagwire_launcher.permissions import ACCOUNT as WORKERS_ACCOUNT
+from dagwire_launcher.permissions import ASKED, HEARD, Permissions
 from dagwire_launcher.secret import CredentialSecret
-from dagwire_launcher.tokens import ACCOUNT
+from dagwire_launcher.users import ACCOUNT as SERVICES_ACCOUNT
 from dagwire_launcher.users import CLIENT, users
 
 TIMEOUT_SECONDS: Final = 1.5
@@ -20,8 +21,8 @@ _HASHED: Final = "$2"
 """How the server knows a password that is hashed already."""
 
 
-def authorization(secret: CredentialSecret, passwords: Mapping[str, str]) -> dict[str, Any]:
-    """Return the ``authorization`` block: the users, and the launchers as those who answer for everybody else.
+def access(secret: CredentialSecret, passwords: Mapping[str, str]) -> dict[str, Any]:
+    """Return the blocks ``accounts`` and ``authorization``: the users, and the launchers as who answers for the others.
 
     Args:
         secret: what the launchers' keys follow from.
@@ -33,19 +34,37 @@ def authorization(secret: CredentialSecret, passwords: Mapping[str, str]) -> dic
     known = {name: one for name, one in users().items() if name in passwords or name != CLIENT}
     if faults := [fault for name in known if (fault := _fault(name, passwords.get(name, "")))]:
         raise SettingsError("\n".join(["wrong passwords:", *faults]))
+    listed = [
+        {"user": name, "password": passwords[name], "permissions": _permissions(permissions)}
+        for name, permissions in known.items()
+    ]
     return {
-        "timeout": TIMEOUT_SECONDS,
-        "users": [
-            {"user": name, "password": passwords[name], "permissions": _permissions(permissions)}
-            for name, permissions in known.items()
-        ],
-        "auth_callout": {
-            "account": ACCOUNT,
-            "issuer": Issuer(secret.issuer_seed).public,
-            "xkey": Sealer(secret.box_seed).public,
-            # Who stands above with a password; everybody else is asked about.
-            "auth_users": list(known),
-        },
+        "accounts": {SERVICES_ACCOUNT: _services(listed), WORKERS_ACCOUNT: _workers()},
+        "authorization": {"timeout": TIMEOUT_SECONDS, "auth_callout": _callout(secret, list(known))},
+    }
+
+
+def _services(listed: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    exports = [*({"service": one} for one in ASKED), *({"stream": one} for one in HEARD)]
+    return {
+        "jetstream": "enabled",
+        "users": listed,
+        "exports": [{**one, "accounts": [WORKERS_ACCOUNT]} for one in exports],
+    }
+
+
+def _workers() -> dict[str, Any]:
+    asked = [{"service": {"account": SERVICES_ACCOUNT, "subject": one}} for one in ASKED]
+    return {"imports": [*asked, *({"stream": {"account": SERVICES_ACCOUNT, "subject": one}} for one in HEARD)]}
+
+
+def _callout(secret: CredentialSecret, known: Sequence[str]) -> dict[str, Any]:
+    return {
+        "account": SERVICES_ACCOUNT,
+        "issuer": Issuer(secret.issuer_seed).public,
+        "xkey": Sealer(secret.box_seed).public,
+        # Who is known with a password; everybody else is asked about.
+        "auth_users": known,
     }
 
 
@@ -53,11 +72,14 @@ def configuration(secret: CredentialSecret, passwords: Mapping[str, str]) -> str
     """Return a file for ``include`` in the server's configuration. It holds passwords.
 
     Raises:
-        SettingsError: as for ``authorization``.
+        SettingsError: as for ``access``.
     """
-    # The server's parser does not know JSON's \\u.
-    block = json.dumps(authorization(secret, passwords), indent=2, ensure_ascii=False)
-    return f"# Written by `python -m dagwire_launcher nats-auth`. Holds passwords.\nauthorization: {block}\n"
+    # The server's parser does not know JSON's \u.
+    blocks = (
+        f"{name}: {json.dumps(block, indent=2, ensure_ascii=False)}\n"
+        for name, block in access(secret, passwords).items()
+    )
+    return "".join(["# Written by `python -m dagwire_launcher nats-auth`. Holds passwords.\n", *blocks])
 
 
 def _permissions(permissions: Permissions) -> dict[str, Any]:

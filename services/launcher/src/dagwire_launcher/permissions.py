@@ -1,4 +1,8 @@
-"""What a run's worker may do on the bus. Pure data: it grants nothing itself."""
+"""What run workers may do on the bus: all of them, as an account, and each for its run. Pure data: it grants nothing.
+
+An account of their own, since JetStream answers wherever a request says, and asks for no permission there: within one
+account a worker could have its acknowledgements, and what it stored before, published under any subject.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +10,7 @@ from typing import Final
 
 from dagwire_shared.ids import RunId
 from dagwire_shared.streams import CONTROL, EVENTS
-from dagwire_shared.subjects import ROOT, Kind, control_subject, event_subject
+from dagwire_shared.subjects import ROOT, Kind, control_subject, event_subject, kind_filter
 
 from dagwire_launcher.credentials import inbox_of
 
@@ -25,7 +29,20 @@ class Permissions:
 WORKERS_WORDS: Final = (Kind.RUN, Kind.STEP, Kind.DATA, Kind.LOG, Kind.ENGINE, Kind.ORDER)
 """What a run's worker is the writer of (ADR 0003)."""
 
+HEARD: Final = (kind_filter(Kind.WORKER), CONTROL.subject)
+"""What comes from the services' account to that of the workers."""
+
+ACCOUNT: Final = "WORKERS"
+"""The account of run workers on the NATS server."""
+
 _GET: Final = "$JS.API.DIRECT.GET"
+
+ASKED: Final = (
+    *(kind_filter(kind) for kind in WORKERS_WORDS),
+    *(f"{_GET}.{EVENTS.name}.{kind_filter(kind)}" for kind in (*WORKERS_WORDS, Kind.LAUNCH, Kind.WORKER)),
+    f"{_GET}.{CONTROL.name}.{CONTROL.subject}",
+)
+"""What goes from the workers' account to that of the services, and is answered."""
 
 
 def run_permissions(run_id: RunId) -> Permissions:

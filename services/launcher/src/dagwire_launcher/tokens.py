@@ -6,10 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from dagwire_launcher.keys import SERVER, USER, Issuer, KeyFormError, decode_key, read_signed
-from dagwire_launcher.permissions import Permissions
-
-ACCOUNT: Final = "$G"
-"""The account of everybody on the bus: the server's global one."""
+from dagwire_launcher.permissions import ACCOUNT, Permissions
 
 _VERSION: Final = 2
 _UNLIMITED: Final = -1

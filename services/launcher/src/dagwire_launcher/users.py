@@ -128,8 +128,8 @@ def _eventstore() -> Permissions:
 def _client() -> Permissions:
     """What people and systems beside Dagwire may do, with any NATS client.
 
-    JetStream lets whoever makes a consumer choose where it delivers, and checks no permission there. So the client
-    makes consumers on EVENTS alone: what it may write itself (requests, and what becomes of bad ones) it reads without.
+    Consumers on EVENTS alone: what it may write itself (requests, and what becomes of bad ones) it reads without, since
+    JetStream lets whoever makes a consumer choose where it delivers, and checks no permission there.
     """
     public = (REQUESTS, EVENTS, CONTROL, DEAD)
     return Permissions(
@@ -141,6 +141,7 @@ def _client() -> Permissions:
             f"{_API}.STREAM.LIST",
             *(f"{_API}.STREAM.INFO.{name}" for name in _NAMES),
             *(f"{_API}.DIRECT.GET.{stream.name}.>" for stream in public),
+            *(f"{_API}.STREAM.MSG.GET.{stream.name}" for stream in public),
             f"{_API}.DIRECT.GET.{_STATE}.>",
             *_follow(EVENTS.name),
             f"{_API}.CONSUMER.CREATE.{EVENTS.name}",
@@ -160,6 +161,9 @@ SERVICES: Final[Mapping[str, Permissions]] = {
     "eventstore": _eventstore(),
 }
 """The services, by the names of their users."""
+
+ACCOUNT: Final = "DAGWIRE"
+"""The account of these users on the NATS server, which holds the streams."""
 
 CLIENT: Final = "client"
 """The user of whoever requests runs and follows them, with any NATS client."""

@@ -72,6 +72,12 @@ class Directory:
                 f"The data directory {self.root} cannot be used ({error.strerror}): give another with --directory."
             ) from error
 
+    def adopt_streams(self, account: str) -> None:
+        """Keep the streams of an instance of before 0.1.0, which stood in the server's global account."""
+        before, now = self.nats / "jetstream" / "$G", self.nats / "jetstream" / account
+        if before.is_dir() and not now.exists():
+            before.rename(now)
+
     def secret(self, name: str) -> str:
         """Return the secret of this name, made at its first use."""
         path = self._secrets / name

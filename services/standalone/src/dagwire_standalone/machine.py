@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 
+from dagwire_launcher.users import ACCOUNT
 from dagwire_shared.jetstream import connect, provision
 
 from dagwire_standalone import parts, ports
@@ -145,6 +146,7 @@ def _plan(options: Options, database: Database) -> Plan:
 def _write_files(plan: Plan) -> None:
     directory = plan.directory
     directory.workspace.write_text(parts.workspace(plan), encoding="utf-8")
+    directory.adopt_streams(ACCOUNT)
     directory.keep_private("nats.json", parts.nats_configuration(plan))
     directory.keep_private("nats.url", plan.client_nats)
     directory.keep_private("postgres.url", plan.reader_database)

@@ -27,7 +27,7 @@ def program() -> Path:
     return Path(found)
 
 
-def configuration(*, host: str, port: int, store: Path, authorization: Mapping[str, Any]) -> str:
+def configuration(*, host: str, port: int, store: Path, access: Mapping[str, Any]) -> str:
     """Return the server's configuration file."""
     settings = {
         "host": host,
@@ -35,7 +35,7 @@ def configuration(*, host: str, port: int, store: Path, authorization: Mapping[s
         "server_name": "dagwire-standalone",
         "jetstream": {"store_dir": str(store), "max_memory_store": 256 * 2**20, "max_file_store": 50 * 2**30},
         "max_payload": 8 * 2**20,
-        "authorization": authorization,
+        **access,
     }
     # The server's parser does not know JSON's \u.
     return json.dumps(settings, indent=1, ensure_ascii=False)

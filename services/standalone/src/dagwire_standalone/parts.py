@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import yaml
-from dagwire_launcher.authorization import authorization
+from dagwire_launcher.authorization import access
 from dagwire_launcher.secret import CredentialSecret
 from dagwire_launcher.users import CLIENT, users
 
@@ -75,7 +75,7 @@ def nats_configuration(plan: Plan) -> str:
         host=plan.host,
         port=plan.nats_port,
         store=plan.directory.nats,
-        authorization=authorization(
+        access=access(
             CredentialSecret(plan.credential_secret),
             {user: plan.directory.secret(f"nats-{user}") for user in users()},
         ),
