@@ -55,6 +55,10 @@ CASES: dict[str, dict[str, Any]] = {
         },
         "runs": {"namespace": "runs"},
     },
+    "external without callout": {
+        "nats": {"enabled": False, "url": "nats://n", "auth": {"existingSecret": "n", "callout": False}},
+        "postgresql": {"enabled": False, "host": "p", "tls": {"caSecret": "ca"}, "auth": {"existingSecret": "p"}},
+    },
 }
 """Releases that are as different as can be."""
 
@@ -128,6 +132,11 @@ class Rendering:
             for one in self.objects
             if one["kind"] in {"Deployment", "StatefulSet", "Job", "Pod"}
         ]
+
+    def policies(self) -> dict[str, Any]:
+        """Return the typed specs of all NetworkPolicies by their names without the release's."""
+        names = self.names("NetworkPolicy")
+        return {name.removeprefix("dagwire-"): self.get("NetworkPolicy", name).spec for name in names}
 
     def data(self, name: str, key: str) -> Any:
         """Return a file of a ConfigMap, read as YAML."""

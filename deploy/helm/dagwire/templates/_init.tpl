@@ -64,6 +64,8 @@ each component gets the pod settings of `common` that it does not set itself, an
   {{- if not (or $v.nats.enabled $v.nats.auth.existingSecret) }}{{ $wrong = append $wrong "nats.auth.existingSecret: name the Secret with the passwords of your NATS server, because nats.enabled is false" }}{{ end -}}
   {{- if not (or $v.postgresql.enabled $v.postgresql.host $v.postgresql.auth.keys.host) }}{{ $wrong = append $wrong "postgresql.host: give the address of your database, because postgresql.enabled is false" }}{{ end -}}
   {{- if not (or $v.postgresql.enabled $v.postgresql.auth.existingSecret $v.postgresql.auth.passwords.owner) }}{{ $wrong = append $wrong "postgresql.auth.existingSecret: name the Secret with the passwords of your database, because postgresql.enabled is false" }}{{ end -}}
+  {{- $servers := ((lookup "apps/v1" "StatefulSet" .Release.Namespace (printf "%s-nats" (include "dagwire.fullname" .))).spec | default dict).replicas -}}
+  {{- if and $v.nats.enabled $servers (ne (int $servers) (int $v.nats.replicaCount)) }}{{ $wrong = append $wrong (printf "nats.replicaCount: there are %d servers, and their streams cannot become those of %d in place; docs/how-to/install-with-helm.md says how to move" (int $servers) (int $v.nats.replicaCount)) }}{{ end -}}
 {{- else if not $v.userDeployments -}}
   {{- $wrong = append $wrong "userDeployments: list at least one, because userCodeOnly is true" -}}
 {{- end -}}

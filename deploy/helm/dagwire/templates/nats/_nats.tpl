@@ -40,7 +40,11 @@ cluster {
   listen: "0.0.0.0:6222"
   no_advertise: true
   authorization { user: route, password: $ROUTE_PASSWORD, timeout: 5 }
-  routes: [{{ range $i := until (int .Values.nats.replicaCount) }} $ROUTE_{{ $i }}{{ end }} ]
+  routes: [
+    {{- range $i := until (int .Values.nats.replicaCount) }}
+    $ROUTE_{{ $i }}
+    {{- end }}
+  ]
 }
 
 # Clients move to the other servers before this one stops.
