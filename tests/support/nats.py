@@ -147,7 +147,7 @@ async def nats_server(directory: Path, port: int | None = None, *, config: str =
 class NatsCluster:
     """Three servers that replicate streams."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, config: str = "") -> None:
         routes = [free_port() for _ in range(3)]
         addresses = ", ".join(f"nats://127.0.0.1:{port}" for port in routes)
         self.servers = [
@@ -155,7 +155,7 @@ class NatsCluster:
                 directory / f"n{number}",
                 port=free_port(),
                 config=f"server_name: n{number}\n"
-                f"cluster {{ name: test, listen: 127.0.0.1:{port}, routes: [{addresses}] }}",
+                f"cluster {{ name: test, listen: 127.0.0.1:{port}, routes: [{addresses}] }}\n{config}",
             )
             for number, port in enumerate(routes)
         ]
@@ -167,9 +167,9 @@ class NatsCluster:
 
 
 @contextlib.asynccontextmanager
-async def nats_cluster(directory: Path) -> AsyncIterator[NatsCluster]:
-    """Run a cluster while the context is open."""
-    cluster = NatsCluster(directory)
+async def nats_cluster(directory: Path, *, config: str = "") -> AsyncIterator[NatsCluster]:
+    """Run a cluster while the context is open. ``config`` is added to each server's configuration file."""
+    cluster = NatsCluster(directory, config=config)
     try:
         await asyncio.gather(*(server.start() for server in cluster.servers))
         yield cluster

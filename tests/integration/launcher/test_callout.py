@@ -27,13 +27,14 @@ from dagwire_shared.events import (
 )
 from dagwire_shared.ids import RunId, run_id_for
 from dagwire_shared.jetstream import JetStreamBus, connect, provision
+from dagwire_shared.jetstream.topology import provision_in_time
 from dagwire_shared.model import utc_now
 from dagwire_shared.streams import CONTROL, EVENTS, REQUESTS, STREAMS
 from dagwire_shared.subjects import Kind, control_subject, event_subject, request_subject
 from support.buses import SOON, an_event, bodies, events, eventually, read_to_end, subject_of
 from support.credentials import PASSWORDS, SECRET, as_user, as_worker, callout, guarded_server
 from support.launching import a_request
-from support.nats import NatsServer
+from support.nats import NatsServer, nats_cluster
 
 RUN = run_id_for("run")
 OTHER = run_id_for("other")
@@ -390,3 +391,23 @@ async def test_only_launchers_may_answer_the_server(server, launcher):
     # A launcher only together with the others, never beside them.
     with pytest.raises(PermissionDeniedError, match="subscribe"):
         await anext(launcher.signals.listen("$SYS.REQ.USER.AUTH"))
+
+
+async def test_in_a_cluster_a_worker_may_come_by_any_server_and_a_launcher_stand_at_another(tmp_path):
+    async with (
+        nats_cluster(tmp_path, config=configuration(CredentialSecret(SECRET), PASSWORDS)) as cluster,
+        as_user(cluster.servers[0], "launcher") as launcher,
+    ):
+        await provision_in_time(launcher, replicas=3)
+        await Ledger(launcher.streams).say(RUN, queued(a_request("run")), after=0)
+        async with callout(launcher).serving(launcher):
+            for number, server in enumerate(cluster.servers):
+                async with as_worker(server, RUN) as worker:
+                    await worker.streams.publish_all(events(300, start=300 * number))
+                    heard = asyncio.ensure_future(anext(worker.signals.listen(control_subject(RUN))))
+                    while not heard.done():
+                        async with as_user(cluster.servers[2], "client") as client:
+                            await client.streams.publish(Message(control_subject(RUN), b"cancel", "cancel"))
+                        await asyncio.wait({heard}, timeout=0.05)
+                    assert await worker.streams.last(CONTROL, control_subject(RUN)) is not None
+        assert bodies(await read_to_end(launcher, EVENTS, subjects=[subject_of()])) == list(range(900))

@@ -73,7 +73,7 @@ class Directory:
             ) from error
 
     def adopt_streams(self, account: str) -> None:
-        """Keep the streams of an instance of before 0.1.0, which stood in the server's global account."""
+        """Keep the streams of an instance from before there were accounts: they stood in the server's global one."""
         before, now = self.nats / "jetstream" / "$G", self.nats / "jetstream" / account
         if before.is_dir() and not now.exists():
             before.rename(now)
