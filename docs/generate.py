@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import chart
+import settings
 import yaml
 from dagwire.cli import reference
 from dagwire_shared.asyncapi import document
@@ -18,6 +19,7 @@ def files() -> dict[str, str]:
         "docs/reference/asyncapi.yaml": BANNER
         + yaml.safe_dump(document(), sort_keys=False, allow_unicode=True, width=120),
         "docs/reference/cli.md": reference.page(),
+        "docs/reference/settings.md": settings.page(),
         "docs/how-to/move-from-dagster-chart.md": chart.migration_page(),
         "deploy/helm/dagwire/README.md": chart.readme(),
         "deploy/helm/dagwire/values.schema.json": json.dumps(chart.schema(), indent=1, ensure_ascii=False) + "\n",

@@ -11,7 +11,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from dagwire_eventstore import migrations
-from dagwire_eventstore.database import is_up_to_date
+from dagwire_eventstore.database import is_up_to_date, may_store
 from dagwire_eventstore.errors import DatabaseUnavailableError, MigrationError
 from dagwire_eventstore.rights import READER as READS
 from dagwire_eventstore.rights import Role
@@ -57,6 +57,16 @@ async def test_a_start_with_nothing_to_do_knows_it(database: Database):
         assert await is_up_to_date(connection, roles=[MAY_READ])
         assert not await is_up_to_date(connection, roles=[Role("nobody_here", READS)])
         assert not await is_up_to_date(connection, roles=[Role(READER, READS, "a password to be set")])
+
+
+async def test_a_store_that_waits_takes_tables_of_its_own_release_or_a_newer_one(database: Database):
+    async with connected(database.url) as connection:
+        assert not await may_store(connection)
+        migrate(database.url)
+        assert await may_store(connection)
+        for revision, takes in (("0000", False), ("9999", True)):
+            await connection.execute("UPDATE alembic_version SET version_num = $1", revision)
+            assert await may_store(connection) == takes
 
 
 def test_a_second_migration_changes_nothing(database: Database):

@@ -54,7 +54,8 @@ class Settings(BusSettings):
     """Kubernetes backend: the namespace of run Jobs; unset: the launcher's own, or that of the kubeconfig's context."""
 
     directory: Path = Path(".dagwire/runs")
-    """Process backend: where each run has a directory for its launch message, its output and its files."""
+    """Where the launcher keeps its name, and with the process backend each run a directory for its launch message, its
+    output and its files. It must be writable; in a pod /tmp does."""
 
     docker_host: str | None = None
     """Docker backend: the engine's address; unset: ``DOCKER_HOST``, or ``unix:///var/run/docker.sock``."""
