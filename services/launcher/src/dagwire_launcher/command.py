@@ -3,9 +3,11 @@
 import base64
 import zlib
 from collections.abc import Iterator, Mapping
+from itertools import count, takewhile
 from pathlib import Path
 from typing import Final
 
+from dagwire_shared.errors import MalformedMessageError
 from dagwire_shared.records import CodePointer
 
 _OURS: Final = "DAGWIRE_"
@@ -42,6 +44,20 @@ def launch_environment(message: bytes) -> dict[str, str]:
     text = base64.b64encode(zlib.compress(message)).decode("ascii")
     parts = (text[start : start + _LARGEST_VARIABLE] for start in range(0, len(text), _LARGEST_VARIABLE))
     return {f"{_LAUNCH}_{number}" if number else _LAUNCH: part for number, part in enumerate(parts)}
+
+
+def unpack_launch(environment: Mapping[str, str]) -> bytes:
+    """Return the launch message that ``launch_environment`` packed.
+
+    Raises:
+        MalformedMessageError: there is none, or it is damaged.
+    """
+    names = (f"{_LAUNCH}_{number}" if number else _LAUNCH for number in count())
+    text = "".join(environment[name] for name in takewhile(environment.__contains__, names))
+    try:
+        return zlib.decompress(base64.b64decode(text, validate=True))
+    except (ValueError, zlib.error) as error:
+        raise MalformedMessageError(f"{_LAUNCH} cannot be unpacked: {error}") from error
 
 
 def _pointer(pointer: CodePointer) -> Iterator[str]:

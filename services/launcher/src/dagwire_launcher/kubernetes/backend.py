@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Final
 
 from dagwire_shared.errors import InvalidIdentifierError
 from dagwire_shared.ids import RunId, check_run_id
@@ -17,6 +18,7 @@ from dagwire_launcher.kubernetes.jobs import Jobs
 from dagwire_launcher.kubernetes.layers import RunConfig
 from dagwire_launcher.kubernetes.manifest import job_manifest, run_worker
 from dagwire_launcher.kubernetes.seen import SeenJob
+from dagwire_launcher.kubernetes.steps import KubernetesSteps, StepSettings
 from dagwire_launcher.settings import Settings
 
 
@@ -36,11 +38,22 @@ class KubernetesBackend:
     """Run workers as Jobs of a cluster."""
 
     name = "kubernetes"
-    steps = None
 
     def __init__(self, settings: KubernetesSettings, *, connect: Connect = read_access) -> None:
         self._settings = settings
-        self._jobs = Jobs(Api(settings.namespace, connect), instance=settings.instance, keep=settings.keep_runs)
+        api = Api(settings.namespace, connect)
+        self._jobs = Jobs(api, instance=settings.instance, keep=settings.keep_runs)
+        self._ttl_seconds = int(settings.keep_for.total_seconds())
+        self.steps: Final = KubernetesSteps(
+            api,
+            self._jobs,
+            StepSettings(
+                instance=settings.instance,
+                run_config=settings.run_config,
+                credentials=settings.credentials,
+                ttl_seconds=self._ttl_seconds,
+            ),
+        )
 
     @property
     def trouble(self) -> str | None:
@@ -66,7 +79,7 @@ class KubernetesBackend:
             config,
             credential=settings.credentials.environment(order.run_id),
             instance=settings.instance,
-            ttl_seconds=int(settings.keep_for.total_seconds()),
+            ttl_seconds=self._ttl_seconds,
         )
         return _worker(order.run_id, await self._jobs.create(job_manifest(worker, config)))
 

@@ -1,7 +1,8 @@
 """Which layers of run-pod config make a worker's pod, in which order, and what user code may say in them.
 
 Later layers win: the file's ``default``, its ``locations.<name>``, the code location's container context, the job's
-tag. The last two come from user code, and may set only what the file allows.
+tag, for the pod of a step what its run says of that. The last three come from user code, and may set only what the
+file allows.
 """
 
 import json
@@ -92,6 +93,22 @@ class RunConfig:
         code = order.code
         context = next((code.container_context[key] for key in _CONTEXT_KEYS if key in code.container_context), None)
         return self._resolved(order.location, json.dumps(context or {}), json.dumps(dict(code.container_config)))
+
+    def of_step(self, order: WorkerOrder, step_key: str, said: Sequence[Mapping[str, Any]]) -> PodConfig:
+        """Return what all layers together say of the pod of one step: those of its run, and its own over them.
+
+        Args:
+            order: the run.
+            step_key: the step.
+            said: what user code says of this step, the strongest last.
+
+        Raises:
+            LaunchRefusedError: as ``of``.
+        """
+        merged = self.of(order)
+        for layer in said:
+            merged = merge_layers(merged, self._of_user_code(f"step {step_key}", layer))
+        return merged
 
     def _resolve(self, location: str, context: str, config: str) -> PodConfig:
         merged = merge_layers(self._default, self._locations.get(location, {}))

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from dagwire_launcher.backend import WorkerOrder
-from dagwire_launcher.command import container_command, launch_environment
+from dagwire_launcher.command import container_command, for_step, launch_environment
 from dagwire_launcher.errors import LaunchRefusedError
 from dagwire_launcher.kubernetes import names
 from dagwire_launcher.kubernetes.merge import overlay
 from dagwire_launcher.kubernetes.podconfig import PodConfig
+from dagwire_launcher.stepname import StepName
 
 Manifest = dict[str, Any]
 
@@ -47,6 +48,14 @@ class WorkerJob:
     """How long the finished Job is kept, unless a layer says otherwise."""
 
 
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The Job that another one belongs to: Kubernetes removes that with it."""
+
+    name: str
+    uid: str
+
+
 def run_worker(
     order: WorkerOrder, config: PodConfig, *, credential: Mapping[str, str], instance: str, ttl_seconds: int
 ) -> WorkerJob:
@@ -55,31 +64,68 @@ def run_worker(
     Raises:
         LaunchRefusedError: nobody says in which image the code is.
     """
-    image = config.get("image") or order.code.image
+    return WorkerJob(
+        name=names.run_job_name(order.run_id),
+        labels=_labels(order, names.RUN_WORKER, instance),
+        image=_image(order, config),
+        command=container_command(order.code.pointer),
+        working_directory=order.code.pointer.working_directory,
+        environment=_environment(order, credential),
+        ttl_seconds=ttl_seconds,
+    )
+
+
+def step_worker(
+    order: WorkerOrder,
+    step: StepName,
+    config: PodConfig,
+    *,
+    credential: Mapping[str, str],
+    instance: str,
+    ttl_seconds: int,
+) -> WorkerJob:
+    """Return what makes the Job of the worker of one step.
+
+    Raises:
+        LaunchRefusedError: nobody says in which image the code is.
+    """
+    return WorkerJob(
+        name=step.worker,
+        labels={**_labels(order, names.STEP_WORKER, instance), names.STEP: names.label_value(step.step_key)},
+        image=_image(order, config),
+        command=for_step(container_command(order.code.pointer), step.step_key, step.attempt),
+        working_directory=order.code.pointer.working_directory,
+        environment=_environment(order, credential),
+        ttl_seconds=ttl_seconds,
+    )
+
+
+def _labels(order: WorkerOrder, component: str, instance: str) -> dict[str, str]:
+    return names.labels(
+        instance=instance, component=component, run_id=order.run_id, job=order.job, location=order.location
+    )
+
+
+def _image(order: WorkerOrder, config: PodConfig) -> str:
+    image: str | None = config.get("image") or order.code.image
     if image is None:
         raise LaunchRefusedError(
             f"Nobody says in which image the code of {order.location} is: set DAGWIRE_CURRENT_IMAGE for its code server"
             " (the Helm chart does), or image in a layer of the run-pod config."
         )
-    return WorkerJob(
-        name=names.run_job_name(order.run_id),
-        labels=names.labels(
-            instance=instance, component=names.RUN_WORKER, run_id=order.run_id, job=order.job, location=order.location
-        ),
-        image=image,
-        command=container_command(order.code.pointer),
-        working_directory=order.code.pointer.working_directory,
-        environment={**launch_environment(order.message), **credential, "DAGWIRE_WORKER_SIGNALS": "interrupt"},
-        ttl_seconds=ttl_seconds,
-    )
+    return image
 
 
-def job_manifest(worker: WorkerJob, config: PodConfig) -> Manifest:
-    """Return the Job of a worker as Kubernetes takes it."""
+def _environment(order: WorkerOrder, credential: Mapping[str, str]) -> dict[str, str]:
+    return {**launch_environment(order.message), **credential, "DAGWIRE_WORKER_SIGNALS": "interrupt"}
+
+
+def job_manifest(worker: WorkerJob, config: PodConfig, *, owner: Owner | None = None) -> Manifest:
+    """Return the Job of a worker as Kubernetes takes it; with an owner it is removed when that is."""
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": {"name": worker.name, **_metadata(worker, config, "jobMetadata")},
+        "metadata": {"name": worker.name, **_metadata(worker, config, "jobMetadata"), **_owned_by(owner)},
         "spec": {
             "ttlSecondsAfterFinished": config.get("ttlSecondsAfterFinished", worker.ttl_seconds),
             **_given(config, "activeDeadlineSeconds"),
@@ -93,6 +139,12 @@ def job_manifest(worker: WorkerJob, config: PodConfig) -> Manifest:
             },
         },
     }
+
+
+def _owned_by(owner: Owner | None) -> Manifest:
+    if owner is None:
+        return {}
+    return {"ownerReferences": [{"apiVersion": "batch/v1", "kind": "Job", "name": owner.name, "uid": owner.uid}]}
 
 
 def _metadata(worker: WorkerJob, config: PodConfig, own: str, annotations: Mapping[str, str] | None = None) -> Manifest:

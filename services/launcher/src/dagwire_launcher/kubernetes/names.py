@@ -7,6 +7,7 @@ from dagwire_shared.ids import RunId, check_run_id
 
 RUN_ID: Final = "dagwire/run-id"
 JOB: Final = "dagwire/job"
+STEP: Final = "dagwire/step"
 CODE_LOCATION: Final = "dagwire/code-location"
 
 NAME: Final = "app.kubernetes.io/name"
@@ -19,6 +20,7 @@ PLAIN_COMPONENT: Final = "component"
 
 MANAGER: Final = "dagwire-launcher"
 RUN_WORKER: Final = "run-worker"
+STEP_WORKER: Final = "step-worker"
 
 CONTAINER: Final = "worker"
 """The name of the container that runs the worker, in every pod of the launcher's."""
