@@ -20,6 +20,15 @@ from dagwire_standalone.ports import free
 START_SECONDS = 60.0
 
 
+def _read(process: subprocess.Popen[str], lines: list[str], news: "queue.SimpleQueue[str | None]") -> None:
+    """Read what one process writes into its own list: the one before may still be heard when the next has begun."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        lines.append(line)
+        news.put(line)
+    news.put(None)
+
+
 class Standalone:
     """One `dagwire up`."""
 
@@ -46,16 +55,8 @@ class Standalone:
             text=True,
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
         )
-        threading.Thread(target=self._read, daemon=True).start()
+        threading.Thread(target=_read, args=(self._process, self._lines, self._news), daemon=True).start()
         self.wait_for_output("Stop with Ctrl-C")
-
-    def _read(self) -> None:
-        assert self._process is not None
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            self._lines.append(line)
-            self._news.put(line)
-        self._news.put(None)
 
     def wait_for_output(self, text: str) -> str:
         deadline = time.monotonic() + START_SECONDS
