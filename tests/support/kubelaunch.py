@@ -86,7 +86,8 @@ def hungry():
 
 @op
 def leave():
-    os.write(2, b"last words\\n")
+    print("last words", flush=True)
+    time.sleep(0.5)  # what is written is passed on by a thread
     os._exit(3)
 
 
@@ -228,6 +229,49 @@ class Stage:
         await asyncio.to_thread(
             self.namespace.kubectl, "create", "--raw", path, "-f", "-", input_text=json.dumps(content)
         )
+
+    @contextlib.contextmanager
+    def one_slot(self) -> Iterator[str]:
+        """Give one node of the cluster a single piece of a made-up resource, and make a class of important pods."""
+        slot = f"dagwire.test/{self.namespace.name}"
+        nodes = json.loads(self.namespace.kubectl("get", "nodes", "-o", "json"))["items"]
+        node = next(one["metadata"]["name"] for one in nodes if "taints" not in one["spec"])
+        importance = {"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "value": 1000}
+        self._patch_node(node, "add", slot)
+        self.namespace.apply({**importance, "metadata": {"name": self.namespace.name}})
+        try:
+            yield slot
+        finally:
+            self._patch_node(node, "remove", slot)
+            self.namespace.kubectl("delete", "priorityclass", self.namespace.name)
+
+    def _patch_node(self, node: str, change: str, slot: str) -> None:
+        path = f"/status/capacity/{slot.replace('/', '~1')}"
+        patch = [{"op": change, "path": path, **({"value": "1"} if change == "add" else {})}]
+        self.namespace.kubectl("patch", "node", node, "--subresource=status", "--type=json", "-p", json.dumps(patch))
+
+    async def put_important_pod(self, limits: dict[str, str]) -> None:
+        """Create a pod for which others have to make room."""
+        container = {
+            "name": "important",
+            "image": "busybox:1.35",
+            "command": ["sleep", "600"],
+            "resources": {"limits": limits},
+            "securityContext": RESTRICTED,
+        }
+        spec = {"priorityClassName": self.namespace.name, "terminationGracePeriodSeconds": 0, "containers": [container]}
+        content = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "important"}, "spec": spec}
+        await asyncio.to_thread(self.namespace.apply, content)
+
+    @contextlib.contextmanager
+    def silent_node(self) -> Iterator[str]:
+        """Add a node of which nothing is ever heard."""
+        name = f"silent-{self.namespace.name}"
+        self.namespace.apply({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}})
+        try:
+            yield name
+        finally:
+            self.namespace.kubectl("delete", "node", name)
 
     async def kubectl(self, *words: str) -> str:
         """Run kubectl in the namespace."""

@@ -66,6 +66,29 @@ async def test_an_evicted_pod_loses_its_run(stage):
     assert (end.type, end.data["cause"]) == ("dagwire.run.lost", "evicted")
 
 
+async def test_a_preempted_pod_loses_its_run(stage):
+    with stage.one_slot() as slot:
+        stage.layer["resources"] = {"limits": {slot: "1"}}
+        async with stage.launcher():
+            run_id = await request_run(stage.bus, "preempted", "waiting")
+            await stage.said(run_id, WAITING)
+            await stage.put_important_pod({slot: "1"})
+            end = (await stage.said(run_id))[-1]
+    assert (end.type, end.data["cause"]) == ("dagwire.run.lost", "preempted")
+
+
+async def test_a_node_that_is_lost_loses_its_runs(stage):
+    with stage.silent_node() as node:
+        stage.layer["podSpecConfig"] = {"nodeName": node}
+        async with stage.launcher():
+            run_id = await request_run(stage.bus, "lost", "waiting")
+            await stage.pod_of(run_id)
+            await stage.kubectl("taint", "node", node, "dagwire.test/lost=:NoExecute")
+            end = (await stage.said(run_id))[-1]
+            assert (end.type, end.data["cause"]) == ("dagwire.run.lost", "node_lost")
+            assert node in end.data["message"]
+
+
 async def test_a_run_that_takes_longer_than_its_deadline_is_lost(stage):
     stage.layer["activeDeadlineSeconds"] = 5
     async with stage.launcher():

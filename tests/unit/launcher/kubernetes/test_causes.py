@@ -182,6 +182,16 @@ def test_a_worker_that_is_being_deleted_lives_until_it_has_ended():
     assert standing(None, [pod(RUNNING, deleting=True)], []).end is None
 
 
+def test_a_worker_whose_node_is_given_up_is_not_waited_for():
+    target = condition("DisruptionTarget", "DeletionByTaintManager", "Taint manager: deleting due to NoExecute taint")
+    assert end_of(pod(RUNNING, conditions=[target], deleting=True)).cause == "node_lost"
+
+
+def test_a_worker_that_is_preempted_is_waited_for_until_it_has_ended():
+    target = condition("DisruptionTarget", "PreemptionByScheduler")
+    assert standing(job(), [pod(RUNNING, conditions=[target], deleting=True)], []).end is None
+
+
 def test_an_init_container_that_failed_is_named():
     init = [{"name": "fetch", "image": "fetch:1", "state": ended(1)}]
     assert "fetch ended with exit code 1" in end_of(pod(waiting("PodInitializing"), phase="Failed", init=init)).reason

@@ -13,7 +13,7 @@ from typing import Final
 from dagwire_shared.events import FailureCause
 
 from dagwire_launcher.backend import WorkerDelay, WorkerEnd
-from dagwire_launcher.kubernetes.seen import SeenContainer, SeenEvent, SeenJob, SeenPod
+from dagwire_launcher.kubernetes.seen import GIVEN_UP, SeenContainer, SeenEvent, SeenJob, SeenPod
 
 _SIGNALED: Final = 128
 """A container that a signal ended has this and the signal's number as its exit code."""
@@ -45,7 +45,7 @@ _NODE: Final = frozenset({"FailedCreatePodSandBox", "NetworkNotReady", "FailedCr
 
 _DISRUPTIONS: Final = {
     "PreemptionByScheduler": (FailureCause.PREEMPTED, "It had to make room for a pod of a higher priority."),
-    "DeletionByTaintManager": (FailureCause.NODE_LOST, "Its node {node} is not ready, or was tainted."),
+    GIVEN_UP: (FailureCause.NODE_LOST, "Its node {node} is not ready, or was tainted."),
     "DeletionByPodGC": (FailureCause.NODE_LOST, "Its node {node} is gone."),
     "EvictionByEvictionAPI": (FailureCause.EVICTED, "Its node {node} was drained, or somebody evicted it."),
     "TerminationByKubelet": (FailureCause.EVICTED, "Its node {node} sent it away."),

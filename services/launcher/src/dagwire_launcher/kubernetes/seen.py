@@ -12,6 +12,9 @@ from dagwire_launcher.kubernetes import names
 
 Raw = Mapping[str, Any]
 
+GIVEN_UP: Final = "DeletionByTaintManager"
+"""Why a pod is to go whose node does not answer. It stays until the node does, and is not waited for."""
+
 _EVENT_TEXT: Final = 2000
 """Of an event's message, in characters."""
 
@@ -97,7 +100,13 @@ class SeenPod(Seen):
     def over(self) -> bool:
         """Whether the worker in it has ended."""
         ended = self.worker is not None and self.worker.exit_code is not None
-        return ended or self.gone or self.phase in {"Succeeded", "Failed"}
+        return ended or self.gone or self.phase in {"Succeeded", "Failed"} or self._given_up
+
+    @property
+    def _given_up(self) -> bool:
+        """Whether its node is taken to be lost: nobody may ever tell of its end."""
+        target = self.conditions.get("DisruptionTarget")
+        return self.deleting and target is not None and target.holds and target.reason == GIVEN_UP
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
