@@ -117,6 +117,10 @@ images: sbom ## Build the images of the services, of user code and of the exampl
 sbom: ## Write what the images are made of to dist/sbom (CycloneDX).
 	@$(BUILD) --target sbom --output dist/sbom . >/dev/null && ls dist/sbom/*.json
 
+.PHONY: chart
+chart: install ## Package the Helm chart into dist/chart: an archive, a repository index (CHART_URL=…), an OCI layout.
+	$(RUN) python deploy/helm/package.py dist/chart $(if $(CHART_URL),--url $(CHART_URL))
+
 # ---- generate ----------------------------------------------------------------------------------------------
 
 .PHONY: protos docs fmt bench bench-kube

@@ -68,7 +68,7 @@ def assert_each_ran_once(release: Release, run_ids: list[str]) -> None:
 
 def changed(log_level: str) -> dict[str, object]:
     """Values that replace every pod of every service."""
-    return {**TWO_OF_EACH, "global": {"podAnnotations": {"changed": log_level}}}
+    return {**TWO_OF_EACH, "common": {"annotations": {"changed": log_level}}}
 
 
 def test_runs_launched_during_an_upgrade_and_a_rollback_each_run_once(release):

@@ -13,16 +13,17 @@ from support.standalone import TERMINAL, messages
 
 CHART = Path(__file__).parents[2] / "deploy/helm/dagwire"
 INSTALL_SECONDS = 180.0
-EXAMPLE = {
+EXAMPLE: dict[str, Any] = {
+    "image": {"tag": IMAGE_TAG},
     "userDeployments": [
         {
             "name": "weather",
             "image": {"repository": "dagwire/example-weather", "tag": IMAGE_TAG},
             "dagsterApiGrpcArgs": ["-f", "/app/repo.py"],
         }
-    ]
+    ],
 }
-"""The values of the walk-through: one user-code deployment and nothing else."""
+"""The values of the walk-through: one user-code deployment and nothing else but the tag under test."""
 
 _PASSING = (httpx.TransportError, httpx.HTTPStatusError, CommandFailedError)
 """What happens to a client whose Dagit is being replaced."""

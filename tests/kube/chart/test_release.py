@@ -1,0 +1,93 @@
+"""A release with the chart's own values: what the cluster says of its objects, who reaches whom, and what stays."""
+
+import json
+
+import pytest
+from support import chart
+from support.kube import CommandFailedError
+from support.probing import reachable
+from support.release import EXAMPLE, Release
+
+pytestmark = pytest.mark.xdist_group("chart")
+
+NATS, MONITOR, POSTGRESQL = "dagwire-nats:4222", "dagwire-nats-headless:8222", "dagwire-postgresql:5432"
+DAGIT, CODE = "dagwire-dagit:80", "weather:3030"
+EVERYWHERE = {NATS, MONITOR, POSTGRESQL, DAGIT, CODE}
+OUTSIDE_THE_API = {"HTTPRoute", "Gateway"}
+
+
+@pytest.fixture(scope="module")
+def release(module_namespace):
+    release = Release(module_namespace)
+    release.upgrade(EXAMPLE)
+    return release
+
+
+@pytest.mark.parametrize("case", chart.CASES)
+def test_the_api_server_accepts_every_object(module_namespace, case):
+    rendering = chart.render(chart.CASES[case])
+    for one in rendering.objects:
+        one["metadata"]["namespace"] = module_namespace.name
+    objects = [one for one in rendering.objects if one["kind"] not in OUTSIDE_THE_API]
+    content = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
+    said = module_namespace.kubectl("apply", "--dry-run=server", "-f", "-", input_text=content)
+    assert len(said.splitlines()) == len(objects)
+
+
+def test_every_pod_is_ready_and_none_was_restarted(release):
+    for pod in release.namespace.objects("pods", f"app.kubernetes.io/instance={release.name}"):
+        for container in pod["status"]["containerStatuses"]:
+            assert (container["ready"], container["restartCount"]) == (True, 0), container
+
+
+@pytest.mark.parametrize(
+    ("component", "reaches"),
+    [
+        ("run-worker", {NATS}),
+        ("step-worker", {NATS}),
+        ("user-code", set()),
+        ("dagit", {NATS, POSTGRESQL, CODE}),
+        ("scheduler", {NATS, CODE}),
+        ("launcher", {NATS}),
+        ("eventstore", {NATS, POSTGRESQL}),
+        ("migrate", {POSTGRESQL}),
+        ("test", {DAGIT}),
+        ("stranger", {DAGIT}),
+    ],
+)
+def test_a_pod_reaches_what_it_needs_and_nothing_else_of_the_release(release, component, reaches):
+    assert reachable(release.namespace, component, sorted(EVERYWHERE)) == reaches
+
+
+def test_a_pod_of_another_release_reaches_nothing_but_dagit(release):
+    assert reachable(release.namespace, "eventstore", sorted(EVERYWHERE), instance="other") == {DAGIT}
+
+
+def test_helm_test_names_the_code_location_that_does_not_load(release):
+    broken = {**EXAMPLE["userDeployments"][0], "dagsterApiGrpcArgs": ["-f", "/app/missing.py"]}
+    release.upgrade({**EXAMPLE, "userDeployments": [broken], "test": {"timeoutSeconds": 3}})
+    with pytest.raises(CommandFailedError):
+        release.namespace.helm("test", release.name)
+    logs = release.namespace.kubectl("logs", "dagwire-test")
+    assert "weather: FAILED" in logs
+    assert "missing.py" in logs
+    release.upgrade(EXAMPLE)
+    release.namespace.helm("test", release.name)
+
+
+def test_what_was_is_still_there_after_uninstalling_and_installing_again(release):
+    before = release.launch(key="before")
+    assert release.follow(before)[0] == "SUCCESS"
+    (schedule,) = release.ask("GET", "/schedules")
+    switched = "STOPPED" if schedule["status"] == "RUNNING" else "RUNNING"
+    path = f"/schedules/weather/weather/{schedule['name']}"
+    release.ask("POST", f"{path}/{'stop' if switched == 'STOPPED' else 'start'}", json={})
+    release.namespace.helm("uninstall", release.name, "--wait")
+    assert not release.namespace.objects("pods", "component=nats")
+    kept = {one["metadata"]["name"] for one in release.namespace.objects("persistentvolumeclaims")}
+    assert kept == {"data-dagwire-nats-0", "data-dagwire-postgresql-0"}
+    release.upgrade(EXAMPLE)
+    assert release.ask("GET", f"/runs/{before}")["status"] == "SUCCESS"
+    assert release.ask("GET", "/schedules")[0]["status"] == switched
+    assert release.launch(key="before") == before
+    assert release.follow(release.launch(key="after"))[0] == "SUCCESS"
