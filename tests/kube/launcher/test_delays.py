@@ -1,7 +1,7 @@
 """What keeps workers from running in a cluster: told while it is waited for, and the cause if the time is over."""
 
 import pytest
-from support.launching import request_run
+from support.launching import cancel_run, request_run
 
 DELAYED = "dagwire.worker.delayed"
 
@@ -44,6 +44,16 @@ async def test_a_quota_for_pods_delays_a_run_until_there_is_room(stage):
         assert "exceeded quota: full" in delay.data["message"]
         await stage.kubectl("delete", "quota", "full")
         assert (await stage.said(run_id))[-1].type == "dagwire.run.succeeded"
+
+
+async def test_a_run_that_is_canceled_while_something_delays_it_ends_at_once_and_leaves_no_job(stage):
+    stage.layer["image"] = "dagwire/no-such-image:1"
+    async with stage.launcher(cancel=600):
+        run_id = await request_run(stage.bus, "impatient")
+        await stage.said(run_id, DELAYED)
+        await cancel_run(stage.bus, run_id)
+        assert (await stage.said(run_id))[-1].type == "dagwire.run.dropped"
+        await stage.until_no_job(run_id)
 
 
 async def test_a_worker_that_does_not_start_in_time_is_lost_with_what_kept_it_and_leaves_no_job(stage):

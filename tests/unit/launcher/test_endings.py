@@ -85,6 +85,13 @@ def test_a_worker_of_a_run_that_the_launcher_ended_is_killed_at_once():
     assert look(facts(RunDropped(requested_by=ADA), STARTED), 2).act is Act.KILL
 
 
+def test_a_canceled_worker_that_is_kept_from_running_is_ended_at_once():
+    found = attend(facts(CANCELING), created=NOON, now=at(1), limits=LIMITS, delayed=True)
+    assert found == Attention(Act.KILL, None)
+    running = attend(facts(CANCELING, STARTED), created=NOON, now=at(1), limits=LIMITS, delayed=True)
+    assert running.act is Act.NOTHING
+
+
 def judge(known, end, *, ended=100.0, now=None, delay=None):
     return verdict(known, end, ended=at(ended), now=at(ended if now is None else now), limits=LIMITS, delay=delay)
 

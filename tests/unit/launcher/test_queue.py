@@ -3,7 +3,7 @@
 import itertools
 
 import pytest
-from dagwire_launcher.queue import Waiting, next_to_start, read_waiting
+from dagwire_launcher.queue import Queue, Waiting, read_waiting
 from dagwire_shared.bus import Delivery
 from dagwire_shared.commands import LaunchRun
 from dagwire_shared.errors import MalformedMessageError
@@ -19,8 +19,11 @@ def waiting(sequence, priority=0):
     return Waiting(order, sequence, b"")
 
 
-def started(runs, *, occupied=0, limit=10):
-    return [run.sequence for run in next_to_start(runs, occupied=occupied, limit=limit)]
+def started(runs, *, room=10):
+    queue = Queue()
+    for run in runs:
+        queue.put(run)
+    return [run.sequence for run in queue.take(room)]
 
 
 def test_who_waited_longest_is_first():
@@ -32,9 +35,18 @@ def test_a_higher_priority_goes_before_a_longer_wait():
     assert started([waiting(1), waiting(2, 5), waiting(3, -1), waiting(4, 5)]) == [2, 4, 1, 3]
 
 
-@pytest.mark.parametrize(("occupied", "limit", "count"), [(0, 2, 2), (1, 2, 1), (2, 2, 0), (5, 2, 0), (0, 0, 0)])
-def test_no_more_start_than_the_limit_leaves_room_for(occupied, limit, count):
-    assert len(started([waiting(number) for number in range(9)], occupied=occupied, limit=limit)) == count
+@pytest.mark.parametrize(("room", "count"), [(-3, 0), (0, 0), (2, 2), (20, 9)])
+def test_no_more_start_than_there_is_room_for(room, count):
+    assert len(started([waiting(number) for number in range(9)], room=room)) == count
+
+
+def test_a_run_that_is_given_back_takes_its_old_place():
+    queue = Queue()
+    for number in (1, 2, 3):
+        queue.put(waiting(number))
+    (first,) = queue.take(1)
+    queue.put(first)
+    assert [run.sequence for run in queue.take(3)] == [1, 2, 3]
 
 
 def delivery(body, subject=None):

@@ -24,7 +24,7 @@ from dagwire_launcher.facts import Said
 from dagwire_launcher.ledger import LaunchEvent, Ledger
 from dagwire_launcher.locations import Locations
 from dagwire_launcher.locks import RunLocks
-from dagwire_launcher.queue import Waiting, next_to_start, read_waiting
+from dagwire_launcher.queue import Queue, Waiting, read_waiting
 from dagwire_launcher.watch import Watch
 from dagwire_launcher.workerorder import worker_order
 
@@ -57,9 +57,8 @@ class Dispatcher:
         self._locks = locks
         self._limit = limit
         self._at_once = at_once
-        self._waiting: dict[RunId, Waiting] = {}
+        self._queue = Queue()
         self._starting: set[RunId] = set()
-        self._resting: set[RunId] = set()
         self._wake = asyncio.Event()
 
     def wake(self) -> None:
@@ -68,9 +67,8 @@ class Dispatcher:
 
     async def run(self, watch: Watch) -> None:
         """Start runs without end; stopped and started again as the lease goes and comes."""
-        self._waiting.clear()
+        self._queue = Queue()
         self._starting.clear()
-        self._resting.clear()
         read = asyncio.Event()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._follow(read))
@@ -84,18 +82,15 @@ class Dispatcher:
                 await self._wake.wait()
 
     def _due(self, watch: Watch) -> list[Waiting]:
-        slots = self._at_once - len(self._starting)
-        if slots <= 0:
-            return []
-        idle = [run for run_id, run in self._waiting.items() if run_id not in self._starting | self._resting]
-        return next_to_start(idle, occupied=len(self._starting | watch.living), limit=self._limit)[:slots]
+        occupied = len(watch.living) + sum(run_id not in watch.living for run_id in self._starting)
+        return self._queue.take(min(self._limit - occupied, self._at_once - len(self._starting)))
 
     async def _follow(self, read: asyncio.Event) -> None:
         async for batch in self._streams.follow(QUEUE):
             for delivery in batch.deliveries:
                 await self._keep(delivery)
             if batch.caught_up and not read.is_set():
-                log.info("queue read", extra={"waiting": len(self._waiting)})
+                log.info("queue read", extra={"waiting": len(self._queue)})
                 read.set()
             self._wake.set()
 
@@ -106,7 +101,7 @@ class Dispatcher:
             await self._ledger.bury(delivery, str(error))
             await self._streams.remove(QUEUE, delivery.sequence)
         else:
-            self._waiting[waiting.order.run_id] = waiting
+            self._queue.put(waiting)
 
     async def _start(self, waiting: Waiting, watch: Watch) -> None:
         run_id = waiting.order.run_id
@@ -116,7 +111,7 @@ class Dispatcher:
             raise  # the launcher's credential is wrong, not the run
         except Exception:  # one run must not stop the others
             log.exception("run cannot be launched", extra={"run_id": run_id})
-            self._rest(run_id)
+            asyncio.get_running_loop().call_later(_AGAIN_LATER_SECONDS, self._give_back, waiting)
         finally:
             self._starting.discard(run_id)
             self._wake.set()
@@ -140,16 +135,11 @@ class Dispatcher:
                     await self._tell_delay(run_id, str(error))
                 await asyncio.sleep(_AGAIN_SECONDS)
             else:
-                self._waiting.pop(run_id, None)
                 return
 
-    def _rest(self, run_id: RunId) -> None:
-        """Let others go first for a while."""
-        self._resting.add(run_id)
-        asyncio.get_running_loop().call_later(_AGAIN_LATER_SECONDS, self._rested, run_id)
-
-    def _rested(self, run_id: RunId) -> None:
-        self._resting.discard(run_id)
+    def _give_back(self, waiting: Waiting) -> None:
+        """Let a run take its place in the queue again; others went first for a while."""
+        self._queue.put(waiting)
         self._wake.set()
 
     async def _tell_delay(self, run_id: RunId, cause: str) -> None:

@@ -54,13 +54,23 @@ class Attention:
     """None: not before something happens."""
 
 
-def attend(facts: Facts, *, created: datetime, now: datetime, limits: Limits) -> Attention:
-    """Decide about a living worker: let it be, tell it to stop, or end it."""
+def attend(facts: Facts, *, created: datetime, now: datetime, limits: Limits, delayed: bool = False) -> Attention:
+    """Decide about a living worker: let it be, tell it to stop, or end it.
+
+    Args:
+        facts: what was said about the run.
+        created: when the worker was.
+        now: the time.
+        limits: how long workers are waited for.
+        delayed: whether something keeps the worker from running; then it cannot hear a cancel order.
+    """
     if facts.ended_by_launcher:
         return Attention(Act.KILL, None)
     if facts.ended:
         return _due(now, kill=_last_word(facts, created) + limits.leave)
     if facts.launch is not None and isinstance(facts.launch.event, RunCanceling):
+        if delayed and facts.run is None:
+            return Attention(Act.KILL, None)
         stop = facts.launch.time + limits.cancel
         return _due(now, kill=stop + limits.stop, stop=stop)
     if facts.run is None:

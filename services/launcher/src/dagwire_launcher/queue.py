@@ -1,8 +1,8 @@
-"""The queue's order and limit: which of the waiting runs to start now. No I/O."""
+"""The queue's order: which of the waiting runs to start now. No I/O."""
 
 import heapq
-from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import count
 
 from dagwire_shared.bus import Delivery
 from dagwire_shared.commands import LaunchRun
@@ -27,15 +27,23 @@ class Waiting:
         return (-self.order.priority, self.sequence)
 
 
-def next_to_start(waiting: Iterable[Waiting], *, occupied: int, limit: int) -> list[Waiting]:
-    """Return the runs to start now, in order: the highest priority first, then who has waited longest.
+class Queue:
+    """The waiting runs in their order: the highest priority first, then who has waited longest."""
 
-    Args:
-        waiting: the runs on the queue that are not being started already.
-        occupied: how many runs have a worker or are being given one.
-        limit: how many may.
-    """
-    return heapq.nsmallest(max(0, limit - occupied), waiting, key=lambda run: run.rank)
+    def __init__(self) -> None:
+        self._heap: list[tuple[tuple[int, int], int, Waiting]] = []
+        self._count = count()
+
+    def __len__(self) -> int:
+        return len(self._heap)
+
+    def put(self, run: Waiting) -> None:
+        """Add a run, or give back one that could not be started."""
+        heapq.heappush(self._heap, (run.rank, next(self._count), run))
+
+    def take(self, room: int) -> list[Waiting]:
+        """Remove and return the runs to start now, in order; at most as many as there is room for."""
+        return [heapq.heappop(self._heap)[-1] for _ in range(min(room, len(self._heap)))]
 
 
 def read_waiting(delivery: Delivery) -> Waiting:

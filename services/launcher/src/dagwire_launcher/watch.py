@@ -185,7 +185,8 @@ class Watch:
         try:
             facts = await self._ledger.facts(worker.run_id)
             now = self._clock()
-            attention = attend(facts, created=worker.created, now=now, limits=self._limits)
+            delayed = worker.run_id in self._delays
+            attention = attend(facts, created=worker.created, now=now, limits=self._limits, delayed=delayed)
             if attention.act is not Act.NOTHING:
                 force = attention.act is Act.KILL
                 log.warning("worker is ended", extra={"run_id": worker.run_id, "force": force})

@@ -171,6 +171,7 @@ def test_a_deleted_pod_and_a_deleted_job_are_told_apart():
 
 def test_a_deleted_pod_whose_job_is_there_may_have_another_cause_soon():
     assert standing(job(), [pod(ended(76), deleting=True)], []).unexplained
+    assert standing(job(condition("Failed", "BackoffLimitExceeded")), [], []).unexplained
     assert not standing(None, [pod(ended(76), deleting=True)], []).unexplained
 
 

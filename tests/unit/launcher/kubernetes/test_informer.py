@@ -28,9 +28,11 @@ class Script:
         self.lists, self.watches = list(lists), list(watches)
         self.watched_from = []
         self.silent = asyncio.Event()
+        self.during = lambda: None
 
     async def list(self, resource, **selectors):
         items, version = self.lists.pop(0)
+        self.during()
         return items, str(version)
 
     @contextlib.asynccontextmanager
@@ -48,14 +50,14 @@ class Script:
             yield change
 
 
-async def played(script, *, before=None):
+async def played(script, *, during=None):
     """Run an informer until the script is at its end, and return what it told."""
     told = []
     informer = Informer(
         script, JOBS, read, selectors={}, changed=lambda seen, gone: told.append((seen.name, seen.version, gone))
     )
-    if before is not None:
-        before(informer)
+    if during is not None:
+        script.during = lambda: during(informer)
     task = asyncio.create_task(informer.run())
     await script.silent.wait()
     task.cancel()
@@ -96,7 +98,7 @@ async def test_after_gone_all_is_listed_again_and_what_vanished_is_told(gone):
 
 async def test_what_was_created_after_a_list_is_not_missing_in_it():
     script = Script(lists=[([], 5)], watches=[])
-    told, _ = await played(script, before=lambda informer: informer.put(thing("new", 6)))
+    told, _ = await played(script, during=lambda informer: informer.put(thing("new", 6)))
     assert told == [("new", 6, False)]
 
 
@@ -112,6 +114,13 @@ async def test_another_object_of_the_same_name_means_that_the_first_is_gone():
     )
     told, _ = await played(script)
     assert told == [("a", 1, False), ("a", 1, True), ("a", 8, False)]
+
+
+async def test_a_cluster_that_was_restored_to_yesterday_is_believed():
+    lists = [([thing("a", 100), thing("b", 100)], 100), ([thing("a", 50), thing("c", 60)], 70)]
+    script = Script(lists=lists, watches=[[ApiRefusedError(410, "", "")], [Change("MODIFIED", thing("a", 80))]])
+    told, _ = await played(script)
+    assert told[2:] == [("b", 100, True), ("a", 50, False), ("c", 60, False), ("a", 80, False)]
 
 
 async def test_an_object_that_is_not_readable_does_not_stop_the_others():

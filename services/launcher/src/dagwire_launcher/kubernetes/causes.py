@@ -72,7 +72,7 @@ class Standing:
     end: WorkerEnd | None = None
     delay: WorkerDelay | None = None
     unexplained: bool = False
-    """Somebody deleted it, as far as is known: what the Job says next may know better."""
+    """It is gone, as far as is known; but one watch may be ahead of another, and the next word know better."""
 
 
 def standing(job: SeenJob | None, pods: Sequence[SeenPod], events: Iterable[SeenEvent]) -> Standing:
@@ -89,9 +89,10 @@ def standing(job: SeenJob | None, pods: Sequence[SeenPod], events: Iterable[Seen
     if pods:
         return _end_of_pod(job, pods[-1])
     if job is None:
-        return Standing(WorkerEnd(cause=FailureCause.WORKER_DELETED, reason="Its Job was deleted before it had a pod."))
+        end = WorkerEnd(cause=FailureCause.WORKER_DELETED, reason="Its Job was deleted, and it has no pod.")
+        return Standing(end, unexplained=True)
     if job.finished:
-        return Standing(_end_of_job(job))
+        return Standing(_end_of_job(job), unexplained=job.failure is not None)
     return Standing(delay=_delay_of_job(job, events))
 
 

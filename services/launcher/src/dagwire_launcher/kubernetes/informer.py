@@ -50,6 +50,7 @@ class Informer(Generic[_Seen]):
         self._selectors = dict(selectors)
         self._changed = changed
         self._objects: dict[str, _Seen] = {}
+        self._newest = 0
         self.synced = asyncio.Event()
         """Set when all was listed once."""
         self.trouble: str | None = None
@@ -105,17 +106,18 @@ class Informer(Generic[_Seen]):
             return None
 
     async def _list(self) -> str:
+        before = self._newest
         items, version = await self._api.list(self._resource, **self._selectors)
-        listed = set()
-        for raw in items:
-            seen = self._read(raw)
-            if seen is not None:
-                listed.add(seen.name)
-                self._keep(seen)
+        # A cluster that was restored to yesterday counts from yesterday: then nothing that is known is newer.
+        rewound = int(version) < before
+        self._newest = int(version) if rewound else max(self._newest, int(version))
+        listed = {seen.name: seen for raw in items if (seen := self._read(raw)) is not None}
         for seen in [one for name, one in self._objects.items() if name not in listed]:
             # One that was created after the list was made is not in it either.
-            if seen.version <= int(version):
+            if rewound or seen.version <= int(version):
                 self._lose(seen)
+        for seen in listed.values():
+            self._keep(seen, anyway=rewound)
         self.trouble = None
         self.synced.set()
         return version
@@ -134,10 +136,11 @@ class Informer(Generic[_Seen]):
         found: str = change.object["metadata"]["resourceVersion"]
         return found
 
-    def _keep(self, seen: _Seen) -> None:
+    def _keep(self, seen: _Seen, *, anyway: bool = False) -> None:
         known = self._objects.get(seen.name)
-        if known is not None and known.version >= seen.version:
+        if known is not None and known.version >= seen.version and not anyway:
             return
+        self._newest = max(self._newest, seen.version)
         if known is not None and known.uid != seen.uid:
             self._changed(known, True)
         self._objects[seen.name] = seen

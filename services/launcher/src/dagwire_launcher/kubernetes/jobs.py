@@ -6,6 +6,7 @@ What it knows it is told by three watches: Jobs, their pods, warnings about both
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -30,8 +31,8 @@ OUTPUT_LINES: Final = 200
 _EVER: Final = datetime.min.replace(tzinfo=UTC)
 """Kubernetes removes finished Jobs by age; here they are counted."""
 _SYNC_SECONDS: Final = 5.0
-_SECOND_THOUGHT_SECONDS: Final = 1.0
-"""How long it is waited for what a Job says of why its pod was deleted."""
+_EXPLAINED_SECONDS: Final = 1.0
+"""How long it is waited for what a Job says of why its pod was deleted, or for the last word of a pod."""
 _TIDY_SECONDS: Final = 10.0
 _OUTLIVED: Final = timedelta(seconds=60)
 """After this a Job whose worker has ended is deleted if something else in its pod goes on."""
@@ -48,6 +49,8 @@ class _Track:
     """Set and replaced with each change."""
     released: datetime | None = None
     """Since when nobody is interested in it any more."""
+    wanted: bool = False
+    """Whether somebody asked for its end."""
 
     def tell(self) -> None:
         changed, self.changed = self.changed, asyncio.Event()
@@ -58,8 +61,10 @@ class _Track:
         return sorted(self.pods.values(), key=lambda pod: (pod.created, pod.name))
 
     @property
-    def empty(self) -> bool:
-        return self.job is None and all(pod.gone for pod in self.pods.values())
+    def done(self) -> bool:
+        """Whether there is nothing left of it, and nobody who asks."""
+        gone = self.job is None and all(pod.gone for pod in self.pods.values())
+        return gone and (self.released is not None or not (self.wanted or self.events))
 
 
 class Jobs:
@@ -129,29 +134,33 @@ class Jobs:
     async def end_of(self, name: str, *, delayed: Callable[[WorkerDelay | None], None] | None = None) -> WorkerEnd:
         """Wait until the worker of a Job has ended, and return how; tell what delays it meanwhile."""
         track = self._track(name)
+        track.wanted = True
         told: WorkerDelay | None = None
+        waited = False
         while True:
             changed = track.changed
             now = standing(track.job, track.in_order, track.events.values())
+            if now.unexplained and not waited:
+                await self._until_explained(track)
+                waited = True
+                continue
             if now.end is not None:
-                return await self._second_thought(track) if now.unexplained else now.end
+                return now.end
             if now.delay != told:
                 told = now.delay
                 if delayed is not None:
                     delayed(told)
             await changed.wait()
 
-    async def _second_thought(self, track: _Track) -> WorkerEnd:
-        """Return why a pod was deleted: the Job that says so may come after the pod that was."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_SECOND_THOUGHT_SECONDS):
-                while True:
-                    changed = track.changed
-                    if not standing(track.job, track.in_order, ()).unexplained:
-                        break
-                    await changed.wait()
-        end = standing(track.job, track.in_order, ()).end
-        return end if end is not None else WorkerEnd()
+    async def _until_explained(self, track: _Track) -> None:
+        """Wait a while for the word that explains why a Job or its pod is gone; longer while a watch is broken."""
+        deadline = time.monotonic() + _EXPLAINED_SECONDS
+        while (left := deadline - time.monotonic()) > 0 or self.trouble is not None:
+            changed = track.changed
+            if not standing(track.job, track.in_order, ()).unexplained:
+                return
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(changed.wait(), max(left, _EXPLAINED_SECONDS / 2))
 
     async def output_of(self, name: str) -> str:
         """Return the last lines that a Job's worker wrote; empty if nothing is left.
@@ -162,13 +171,15 @@ class Jobs:
         pods = self._track(name).in_order
         if not pods:
             return ""
+        # The pod or its node may be gone; what the kubelet told of its output is not.
         pod = pods[-1]
+        kept = pod.worker.ended.message if pod.worker is not None and pod.worker.ended is not None else ""
         try:
-            text = await self._api.log(pod.name, names.CONTAINER, lines=OUTPUT_LINES, size=OUTPUT_BYTES)
+            return await self._api.log(pod.name, names.CONTAINER, lines=OUTPUT_LINES, size=OUTPUT_BYTES) or kept
         except ApiError as error:
+            if kept:
+                return kept
             raise BackendUnavailableError(str(error)) from error
-        # The pod may be gone; what the kubelet kept of its output is not.
-        return text or (pod.worker.ended.message if pod.worker is not None and pod.worker.ended is not None else "")
 
     async def is_gone(self, name: str) -> bool:
         """Return whether neither the Job nor a living pod of it is there, asking the server.
@@ -209,7 +220,7 @@ class Jobs:
         track = self._tracks.get(name)
         if track is not None:
             track.released = datetime.now(UTC)
-            self._forget_if_empty(name, track)
+            self._forget_if_done(name, track)
 
     # --- what the watches tell ----------------------------------------------------------------------------------
 
@@ -239,10 +250,10 @@ class Jobs:
 
     def _told(self, name: str, track: _Track) -> None:
         track.tell()
-        self._forget_if_empty(name, track)
+        self._forget_if_done(name, track)
 
-    def _forget_if_empty(self, name: str, track: _Track) -> None:
-        if track.released is not None and track.empty:
+    def _forget_if_done(self, name: str, track: _Track) -> None:
+        if track.done:
             self._tracks.pop(name, None)
 
     # --- clearing away ------------------------------------------------------------------------------------------
