@@ -142,7 +142,7 @@ def _message(model: type[EventBase] | type[Command]) -> Document:
                 "id": {
                     "type": "string",
                     "minLength": 1,
-                    "description": "Unique within its source; also the Nats-Msg-Id.",
+                    "description": "Unique within its source; the Nats-Msg-Id ends in it.",
                 },
                 "source": {"type": "string", "format": "uri-reference", "description": "Who says it."},
                 "type": {"const": model.TYPE},

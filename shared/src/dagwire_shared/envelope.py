@@ -29,7 +29,7 @@ class Envelope(BaseModel, frozen=True, extra="allow"):
 
     specversion: str = "1.0"
     id: str
-    """Unique within ``source``. An event's is also its ``Nats-Msg-Id``: ``<run id>:<attempt>:<n>`` from a worker."""
+    """Unique within ``source``: ``<run id>:<attempt>:<n>`` from a worker. The ``Nats-Msg-Id`` ends in it."""
     source: str
     """Who says it: ``/dagwire/launcher``, ``/dagwire/run-worker`` …"""
     type: str
@@ -109,10 +109,15 @@ def event_message(
     subject: str,
     time: datetime,
     traceparent: str | None = None,
+    word: str = "",
 ) -> Message:
-    """Return the message that publishes an event about the run or schedule ``subject``."""
+    """Return the message that publishes an event about the run or schedule ``subject``.
+
+    ``word``: one of the sender's own that nobody can guess, to stand before the message's id. The server takes a
+    message for known by its id, whoever sent the first: a run could use up an id of another's that it can guess.
+    """
     body = encode(event, id=id, source=source, subject=subject, time=time, traceparent=traceparent)
-    return Message(subject=event_subject(subject, event.KIND), body=body, id=id)
+    return Message(subject=event_subject(subject, event.KIND), body=body, id=f"{word}:{id}" if word else id)
 
 
 def decode(body: bytes) -> Envelope:

@@ -6,10 +6,12 @@ import pytest
 from dagwire_launcher.admission import queued
 from dagwire_launcher.credentials import WorkerCredentials
 from dagwire_launcher.ledger import Ledger
+from dagwire_shared.bus import Message
 from dagwire_shared.ids import run_id_for
 from dagwire_shared.jetstream import connect, provision
+from dagwire_shared.subjects import Kind, event_subject
 from support.buses import fresh
-from support.credentials import SECRET, as_user, callout, guarded_server
+from support.credentials import SECRET, as_user, as_worker, callout, guarded_server
 from support.launching import a_request, said, until, until_said
 from support.nats import nats_server
 
@@ -192,6 +194,32 @@ async def test_a_run_goes_on_while_its_credential_expires_again_and_again(tmp_pa
             assert await process.ended() == 0, process.text()
         events = await said(bus, run_id)
         assert [one.id for one in events[1:]] == [f"{run_id}:1:{number}" for number in range(len(events) - 1)]
+        assert events[-1].type == "dagwire.run.succeeded"
+
+
+async def test_another_run_cannot_have_a_runs_events_taken_for_known(tmp_path, worker):
+    """The server takes a message for known by its id, whoever sent it: a run must not be able to use up another's."""
+    victim, attacker = run_id_for("victim"), run_id_for("attacker")
+    async with guarded_server(tmp_path / "nats") as server, as_user(server, "launcher") as bus:
+        await provision(bus)
+        ledger = Ledger(bus.streams)
+        await ledger.say(attacker, queued(a_request("attacker")), after=0)
+        async with callout(bus, farewell=60).serving(bus):
+            async with as_worker(server, attacker) as malicious:
+                guessed = [f"{victim}:1:{number}" for number in range(50)] + [f"{victim}:queued"]
+                subject = event_subject(attacker, Kind.LOG)
+                await malicious.streams.publish_all([Message(subject, b"mine", one) for one in guessed])
+            await ledger.say(victim, queued(a_request("victim")), after=0)
+            credential = WorkerCredentials(SECRET, server.url).environment(victim)
+            process = worker(
+                "victim",
+                nats_url=credential["DAGWIRE_WORKER_NATS_URL"],
+                settings={"inbox_prefix": credential["DAGWIRE_WORKER_INBOX_PREFIX"]},
+            )
+            assert await process.ended() == 0, process.text()
+        events = await said(bus, victim)
+        assert [one.type for one in events][:2] == ["dagwire.run.queued", "dagwire.run.started"]
+        assert [one.id for one in events[1:]] == [f"{victim}:1:{number}" for number in range(len(events) - 1)]
         assert events[-1].type == "dagwire.run.succeeded"
 
 

@@ -35,7 +35,7 @@ def test_the_claim_says_what_the_event_class_would_say(trace):
     mine = claim_message(RUN, worker="w", traceparent=trace, time=NOON)
     event = decode(mine.body).event
     assert isinstance(event, RunStarted)
-    theirs = event_message(event, id=f"{RUN}:1:0", source=SOURCE, subject=RUN, time=NOON, traceparent=trace)
+    theirs = event_message(event, id=f"{RUN}:1:0", source=SOURCE, subject=RUN, time=NOON, traceparent=trace, word="w")
     assert mine.subject == theirs.subject
     assert mine.id == theirs.id
     assert json.loads(mine.body) == json.loads(theirs.body)

@@ -1,6 +1,7 @@
 """The outbox: order, numbers, and where events wait."""
 
 import json
+import re
 import threading
 from datetime import UTC, datetime
 
@@ -61,7 +62,10 @@ def test_events_come_out_as_they_went_in_numbered_from_one(tmp_path):
         assert outbox.offer(line(number))
     messages = drained(outbox)
     assert texts(messages) == ["0", "1", "2", "3", "4"]
-    assert [one.id for one in messages] == [f"{RUN}:1:{number}" for number in range(1, 6)]
+    assert [json.loads(one.body)["id"] for one in messages] == [f"{RUN}:1:{number}" for number in range(1, 6)]
+    words = {one.id.removesuffix(f":{RUN}:1:{number}") for number, one in enumerate(messages, start=1)}
+    assert len(words) == 1  # of this process, so that a re-send is known; and no other run can guess it
+    assert re.fullmatch("[0-9a-f]{16}", words.pop())
 
 
 def test_an_event_carries_who_when_and_the_trace(tmp_path):

@@ -58,7 +58,7 @@ def claim_message(run_id: RunId, *, worker: str, traceparent: str | None, time: 
         envelope["traceparent"] = traceparent
     envelope["data"] = {"worker": worker, "host": socket.gethostname(), "pid": os.getpid()}
     body = json.dumps(envelope, separators=(",", ":")).encode()
-    return Message(event_subject(run_id, Kind.RUN), body, message_id)
+    return Message(event_subject(run_id, Kind.RUN), body, f"{worker}:{message_id}")
 
 
 async def claim(streams: Streams, run_id: RunId, *, worker: str, traceparent: str | None) -> Claim:

@@ -3,6 +3,7 @@
 Any thread puts events in; one sender takes them out. It speaks to no bus and knows no event loop.
 """
 
+import secrets
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -29,7 +30,7 @@ _OVERHEAD: Final = 400
 
 
 def number_of(message_id: str) -> int:
-    """Return the number in a worker's event id."""
+    """Return the number in the id of a worker's event, or of its message."""
     return int(message_id.rpartition(":")[2])
 
 
@@ -50,6 +51,7 @@ class Outbox:
         self._traceparent = traceparent
         self._memory_limit = memory_bytes
         self._clock = clock
+        self._word = secrets.token_hex(8)
         self._lock = threading.Lock()
         # The order is: sending, memory, spool, overflow.
         self._sending: Sequence[Message] = ()
@@ -120,6 +122,7 @@ class Outbox:
             subject=self._run_id,
             time=time,
             traceparent=self._traceparent,
+            word=self._word,
         )
 
     def _place(self, message: Message) -> None:

@@ -90,11 +90,12 @@ def refused(message: Message) -> Message:
     )
     return event_message(
         note,
-        id=message.id,
+        id=envelope.id,
         source=envelope.source,
         subject=envelope.subject,
         time=envelope.time,
         traceparent=envelope.traceparent,
+        word=message.id.removesuffix(envelope.id).removesuffix(":"),
     )
 
 

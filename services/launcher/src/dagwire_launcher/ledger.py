@@ -7,6 +7,7 @@ what it was decided from, so that two launchers cannot contradict each other (AD
 import asyncio
 import contextlib
 import logging
+import secrets
 from collections.abc import Callable
 from datetime import datetime
 from typing import Final
@@ -58,6 +59,7 @@ class Ledger:
 
     def __init__(self, streams: Streams, clock: Clock = utc_now) -> None:
         self._streams = streams
+        self._word = secrets.token_hex(8)
         self._clock = clock
 
     async def launch(self, run_id: RunId) -> Said | None:
@@ -96,6 +98,7 @@ class Ledger:
             subject=run_id,
             time=self._clock(),
             traceparent=traceparent,
+            word=self._word,
         )
         receipt = await self._streams.publish(message, expected_last=after)
         return receipt.sequence
@@ -122,6 +125,7 @@ class Ledger:
                 subject=run_id,
                 time=self._clock(),
                 traceparent=None if launch is None else launch.traceparent,
+                word=self._word,
             )
             with contextlib.suppress(ConflictError):
                 await self._streams.publish(message, expected_last=after)
