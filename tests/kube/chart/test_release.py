@@ -34,6 +34,15 @@ def test_the_api_server_accepts_every_object(module_namespace, case):
     assert len(said.splitlines()) == len(objects)
 
 
+def test_keys_of_dagsters_chart_that_are_ignored_are_told_after_the_installation(release):
+    values = {"telemetry": {"enabled": True}, "dagsterDaemon": {"heartbeatTolerance": 300}, "rbacEnabled": True}
+    notes = release.upgrade({**EXAMPLE, **values}, "--dry-run=server")
+    assert "Ignored keys of Dagster's chart:" in notes
+    assert "  - telemetry: " in notes
+    assert "  - dagsterDaemon.heartbeatTolerance: " in notes
+    assert "rbacEnabled" not in notes.partition("NOTES:")[2]
+
+
 def test_every_pod_is_ready_and_none_was_restarted(release):
     for pod in release.namespace.objects("pods", f"app.kubernetes.io/instance={release.name}"):
         for container in pod["status"]["containerStatuses"]:
