@@ -1,6 +1,7 @@
 """A release with the chart's own values: what the cluster says of its objects, who reaches whom, and what stays."""
 
 import json
+import time
 
 import pytest
 from support import chart
@@ -13,6 +14,7 @@ pytestmark = pytest.mark.xdist_group("chart")
 NATS, MONITOR, POSTGRESQL = "dagwire-nats:4222", "dagwire-nats-headless:8222", "dagwire-postgresql:5432"
 DAGIT, CODE = "dagwire-dagit:80", "weather:3030"
 EVERYWHERE = {NATS, MONITOR, POSTGRESQL, DAGIT, CODE}
+SECONDS = 60.0
 OUTSIDE_THE_API = {"HTTPRoute", "Gateway"}
 
 
@@ -72,15 +74,25 @@ def test_a_pod_of_another_release_reaches_nothing_but_dagit(release):
     assert reachable(release.namespace, "eventstore", sorted(EVERYWHERE), instance="other") == {DAGIT}
 
 
+def wait_until_weather_is(release, status):
+    """Dagit looks away from the old server when that ends, some seconds after the new one is ready."""
+    deadline = time.monotonic() + SECONDS
+    while (found := release.ask("GET", "/locations")[0]["status"]) != status:
+        assert time.monotonic() < deadline, found
+        time.sleep(0.5)
+
+
 def test_helm_test_names_the_code_location_that_does_not_load(release):
     broken = {**EXAMPLE["userDeployments"][0], "dagsterApiGrpcArgs": ["-f", "/app/missing.py"]}
     release.upgrade({**EXAMPLE, "userDeployments": [broken], "test": {"timeoutSeconds": 3}})
+    wait_until_weather_is(release, "FAILED")
     with pytest.raises(CommandFailedError):
         release.namespace.helm("test", release.name)
     logs = release.namespace.kubectl("logs", "dagwire-test")
     assert "weather: FAILED" in logs
     assert "missing.py" in logs
     release.upgrade(EXAMPLE)
+    wait_until_weather_is(release, "LOADED")
     release.namespace.helm("test", release.name)
 
 

@@ -9,6 +9,9 @@ env:
   - {name: DAGWIRE_LAUNCHER_WORKER_NATS_URL, value: {{ include "dagwire.nats.workerUrl" . | quote }}}
   {{- if or $nats.enabled $nats.auth.callout }}
   {{- include "dagwire.fromSecret" (dict "name" "DAGWIRE_LAUNCHER_CREDENTIAL_SECRET" "secret" $secret "key" $nats.auth.keys.credential) | nindent 2 }}
+  {{- if $nats.auth.keys.previousCredential }}
+  {{- include "dagwire.fromSecret" (dict "name" "DAGWIRE_LAUNCHER_PREVIOUS_CREDENTIAL_SECRET" "secret" $secret "key" $nats.auth.keys.previousCredential) | nindent 2 }}
+  {{- end }}
   {{- else }}
   - {name: DAGWIRE_LAUNCHER_WORKER_NATS_USER, value: {{ $nats.auth.users.worker | quote }}}
   {{- include "dagwire.fromSecret" (dict "name" "DAGWIRE_LAUNCHER_WORKER_NATS_PASSWORD" "secret" $secret "key" $nats.auth.keys.worker) | nindent 2 }}
