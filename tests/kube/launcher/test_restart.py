@@ -3,11 +3,12 @@
 import asyncio
 
 import pytest
+import yaml
 from dagwire_launcher.kubernetes import names
 from dagwire_launcher.service import Launcher
 from dagwire_shared.ids import run_id_for
-from support.kubelaunch import run_job
-from support.launching import request_run, until_off_queue
+from support.kubelaunch import INSTANCE, run_job
+from support.launching import launchers, request_run, until_off_queue
 from support.launchworld import Fuse, Fused, FusedStreams, policy, running
 
 WAITING = "dagwire.log.written"
@@ -74,3 +75,26 @@ async def test_only_so_many_finished_jobs_are_kept(stage, monkeypatch):
         await stage.said(second)
         await stage.until_no_job(first)
     assert stage.job(second)["metadata"]["labels"][names.RUN_ID] == second
+
+
+async def test_a_launcher_process_that_is_killed_is_followed_by_one_that_goes_on(stage, addresses, tmp_path):
+    config = tmp_path / "run.yaml"
+    config.write_text(yaml.safe_dump({"kubernetes": {"default": stage.layer}}))
+    settings = {
+        "backend": "kubernetes",
+        "namespace": stage.namespace.name,
+        "instance": INSTANCE,
+        "run_config": config,
+        "worker_nats_url": addresses.in_cluster,
+    }
+    async with launchers(addresses.url, tmp_path, **settings) as make:
+        first = make()
+        waiting = await request_run(stage.bus, "waiting", "waiting")
+        await stage.said(waiting, WAITING)
+        first.kill()
+        second = await request_run(stage.bus, "second")
+        first.start()
+        assert (await stage.said(second))[-1].type == "dagwire.run.succeeded"
+        await stage.kubectl("delete", "pod", await stage.pod_of(waiting), "--wait=false")
+        assert (await stage.said(waiting))[-1].data["cause"] == "worker_deleted"
+        assert await first.stop() == 0

@@ -8,12 +8,12 @@ from typing import Final
 from dagwire_shared.errors import SettingsError
 from kubernetes.aio import config
 from kubernetes.aio.client.configuration import Configuration
-from kubernetes.aio.config.kube_config import KUBE_CONFIG_DEFAULT_LOCATION
 
 Connect = Callable[[], Awaitable[Configuration]]
 """Reads the access anew: files and tokens may have changed."""
 
 _ACCOUNT_NAMESPACE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+_HOME_FILE: Final = "~/.kube/config"
 _CONNECTIONS: Final = 100
 
 
@@ -32,7 +32,7 @@ async def read_access() -> Configuration:
         if _in_cluster():
             config.load_incluster_config(client_configuration=access)
         else:
-            await config.load_kube_config(client_configuration=access)
+            await config.load_kube_config(config_file=_kubeconfig(), client_configuration=access)
     except (config.ConfigException, OSError, ValueError) as error:
         raise SettingsError(
             f"the Kubernetes API server cannot be found: {error}. Set KUBECONFIG, or run the launcher in a pod that"
@@ -49,12 +49,17 @@ def own_namespace() -> str:
         except OSError:
             return "default"
     try:
-        _, active = config.list_kube_config_contexts()
+        _, active = config.list_kube_config_contexts(config_file=_kubeconfig())
     except (config.ConfigException, OSError):
         return "default"
     return str((active or {}).get("context", {}).get("namespace") or "default")
 
 
 def _in_cluster() -> bool:
-    has_file = "KUBECONFIG" in os.environ or Path(KUBE_CONFIG_DEFAULT_LOCATION).expanduser().exists()
+    has_file = "KUBECONFIG" in os.environ or Path(_HOME_FILE).expanduser().exists()
     return not has_file and "KUBERNETES_SERVICE_HOST" in os.environ
+
+
+def _kubeconfig() -> str:
+    """Return the file, or several with colons between them, as kubectl finds it."""
+    return os.environ.get("KUBECONFIG", _HOME_FILE)
