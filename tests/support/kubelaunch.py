@@ -148,14 +148,14 @@ class Addresses:
     in_cluster: str
 
 
-def location(namespace: Namespace, *, name: str = "here", image: str = IMAGE) -> CodeLocation:
+def location(namespace: Namespace, *, name: str = "here", image: str = IMAGE, code: str = CODE) -> CodeLocation:
     """A code location whose code is mounted into its pods from a ConfigMap, as ``layer`` says."""
     namespace.apply(
         {
             "apiVersion": "v1",
             "kind": "ConfigMap",
             "metadata": {"name": "code"},
-            "data": {"repo.py": textwrap.dedent(CODE)},
+            "data": {"repo.py": textwrap.dedent(code)},
         }
     )
     pointer = CodePointer(python_file="/code/repo.py", working_directory="/code", executable="python")
