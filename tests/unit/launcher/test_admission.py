@@ -177,3 +177,12 @@ def test_a_run_is_pinned_to_what_its_location_serves_when_it_is_admitted():
     )
     assert launch_order(read(asked(repository="main", job="quiet")), place).code.container_config == {}
     assert launch_order(read(asked()), place).code.container_config == {}
+
+
+def test_who_leaves_the_repository_out_means_the_only_one():
+    config = {"nodeSelector": {"disk": "fast"}}
+    place = HERE.model_copy(
+        update={"repositories": {"main": ["one_op"]}, "container_configs": {"main": {"one_op": config}}}
+    )
+    assert launch_order(read(asked()), place).code.container_config == config
+    assert launch_order(read(asked(repository="other")), place).code.container_config == {}

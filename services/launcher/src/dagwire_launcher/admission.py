@@ -22,6 +22,7 @@ PRIORITY_TAG: Final = "dagwire/priority"
 LARGEST_REQUEST: Final = 256 * 1024
 """In bytes. A request is copied into an event and a queue message, and those must fit the server's limit."""
 
+_LEFT_OUT: Final = RequestRun.model_fields["repository"].default
 LARGEST_PRIORITY: Final = 1_000_000
 
 LATEST_KEY: Final = timedelta(days=1)
@@ -140,8 +141,15 @@ def run_code(request: RequestRun, location: CodeLocation) -> RunCode:
         image=location.image,
         pointer=location.pointer,
         container_context=location.container_context,
-        container_config=location.container_configs.get(request.repository, {}).get(request.job, {}),
+        container_config=location.container_configs.get(_repository(request, location), {}).get(request.job, {}),
     )
+
+
+def _repository(request: RequestRun, location: CodeLocation) -> str:
+    """Return the repository that is meant: who leaves it out means the only one, as the worker takes it, too."""
+    if request.repository == _LEFT_OUT and len(location.repositories) == 1:
+        return next(iter(location.repositories))
+    return request.repository
 
 
 def with_origin(request: RequestRun, location: CodeLocation | None) -> RequestRun:
