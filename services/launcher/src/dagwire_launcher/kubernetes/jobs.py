@@ -8,7 +8,7 @@ import contextlib
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -16,11 +16,11 @@ from dagwire_launcher.backend import WorkerDelay, WorkerEnd
 from dagwire_launcher.errors import BackendUnavailableError
 from dagwire_launcher.kubernetes import names
 from dagwire_launcher.kubernetes.api import EVENTS, JOBS, PODS, Api
-from dagwire_launcher.kubernetes.causes import standing
 from dagwire_launcher.kubernetes.creation import create_job
 from dagwire_launcher.kubernetes.errors import ApiError
 from dagwire_launcher.kubernetes.informer import Informer
 from dagwire_launcher.kubernetes.seen import SeenEvent, SeenJob, SeenPod, read_event, read_job, read_pod
+from dagwire_launcher.kubernetes.track import Track
 from dagwire_launcher.surplus import surplus
 
 log = logging.getLogger(__name__)
@@ -38,35 +38,6 @@ _OUTLIVED: Final = timedelta(seconds=60)
 """After this a Job whose worker has ended is deleted if something else in its pod goes on."""
 
 
-@dataclass(slots=True)
-class _Track:
-    """All that is known of one Job."""
-
-    job: SeenJob | None = None
-    pods: dict[str, SeenPod] = field(default_factory=dict)
-    events: dict[str, SeenEvent] = field(default_factory=dict)
-    changed: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set and replaced with each change."""
-    released: datetime | None = None
-    """Since when nobody is interested in it any more."""
-    wanted: bool = False
-    """Whether somebody asked for its end."""
-
-    def tell(self) -> None:
-        changed, self.changed = self.changed, asyncio.Event()
-        changed.set()
-
-    @property
-    def in_order(self) -> Sequence[SeenPod]:
-        return sorted(self.pods.values(), key=lambda pod: (pod.created, pod.name))
-
-    @property
-    def done(self) -> bool:
-        """Whether there is nothing left of it, and nobody who asks."""
-        gone = self.job is None and all(pod.gone for pod in self.pods.values())
-        return gone and (self.released is not None or not (self.wanted or self.events))
-
-
 class Jobs:
     """The Jobs that launchers of one instance made."""
 
@@ -80,7 +51,7 @@ class Jobs:
         """
         self._api = api
         self._keep = keep
-        self._tracks: dict[str, _Track] = {}
+        self._tracks: dict[str, Track] = {}
         ours = {"labelSelector": names.selector(instance)}
         self._jobs = Informer(api, JOBS, read_job, selectors=ours, changed=self._on_job)
         self._pods = Informer(api, PODS, read_pod, selectors=ours, changed=self._on_pod)
@@ -139,7 +110,7 @@ class Jobs:
         waited = False
         while True:
             changed = track.changed
-            now = standing(track.job, track.in_order, track.events.values())
+            now = track.standing
             if now.unexplained and not waited:
                 await self._until_explained(track)
                 waited = True
@@ -152,12 +123,12 @@ class Jobs:
                     delayed(told)
             await changed.wait()
 
-    async def _until_explained(self, track: _Track) -> None:
+    async def _until_explained(self, track: Track) -> None:
         """Wait a while for the word that explains why a Job or its pod is gone; longer while a watch is broken."""
         deadline = time.monotonic() + _EXPLAINED_SECONDS
         while (left := deadline - time.monotonic()) > 0 or self.trouble is not None:
             changed = track.changed
-            if not standing(track.job, track.in_order, ()).unexplained:
+            if not track.standing.unexplained:
                 return
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(changed.wait(), max(left, _EXPLAINED_SECONDS / 2))
@@ -204,7 +175,7 @@ class Jobs:
             BackendUnavailableError: the cluster could not be asked.
         """
         track = self._track(name)
-        if standing(track.job, track.in_order, ()).end is not None:
+        if track.standing.end is not None:
             return
         try:
             if track.job is not None:
@@ -224,8 +195,8 @@ class Jobs:
 
     # --- what the watches tell ----------------------------------------------------------------------------------
 
-    def _track(self, name: str) -> _Track:
-        return self._tracks.setdefault(name, _Track())
+    def _track(self, name: str) -> Track:
+        return self._tracks.setdefault(name, Track())
 
     def _on_job(self, job: SeenJob, gone: bool) -> None:  # noqa: FBT001 -- the informer's signature
         track = self._track(job.name)
@@ -248,11 +219,11 @@ class Jobs:
         track.events[event.name] = event
         self._told(event.job, track)
 
-    def _told(self, name: str, track: _Track) -> None:
+    def _told(self, name: str, track: Track) -> None:
         track.tell()
         self._forget_if_done(name, track)
 
-    def _forget_if_done(self, name: str, track: _Track) -> None:
+    def _forget_if_done(self, name: str, track: Track) -> None:
         if track.done:
             self._tracks.pop(name, None)
 
