@@ -1,6 +1,6 @@
-"""Jobs that the benchmarks run: one op, a chain of ten (in one process, in many), many log lines."""
+"""Jobs that the benchmarks run: one op, ten in a row and side by side by each executor, many log lines."""
 
-from dagwire import Config, job, multiprocess_executor, op, repository
+from dagwire import Config, In, Nothing, Out, job, kubernetes_executor, multiprocess_executor, op, repository
 
 
 @op
@@ -49,6 +49,60 @@ def chain_multiprocess():
     _chain()
 
 
+# Ten steps that hand nothing on, so that pods need no volume: one after the other, and side by side.
+
+
+@op(ins={"after": In(Nothing)}, out=Out(Nothing))
+def follow():
+    pass
+
+
+@op(out=Out(Nothing))
+def begin():
+    pass
+
+
+def _ten_in_a_row():
+    done = begin()
+    for _ in range(9):
+        done = follow(done)
+
+
+def _ten_at_once():
+    for number in range(10):
+        begin.alias(f"begin_{number}")()
+
+
+@job(executor_def=multiprocess_executor)
+def row_multiprocess():
+    _ten_in_a_row()
+
+
+@job(executor_def=multiprocess_executor.configured({"reuse_processes": False}))
+def row_fresh_processes():
+    _ten_in_a_row()
+
+
+@job(executor_def=kubernetes_executor)
+def row_kubernetes():
+    _ten_in_a_row()
+
+
+@job(executor_def=multiprocess_executor)
+def wide_multiprocess():
+    _ten_at_once()
+
+
+@job(executor_def=multiprocess_executor.configured({"reuse_processes": False}))
+def wide_fresh_processes():
+    _ten_at_once()
+
+
+@job(executor_def=kubernetes_executor)
+def wide_kubernetes():
+    _ten_at_once()
+
+
 @job
 def lines():
     write_lines()
@@ -56,4 +110,6 @@ def lines():
 
 @repository
 def benchmarks():
-    return [one_op, chain, chain_multiprocess, lines]
+    rows = [row_multiprocess, row_fresh_processes, row_kubernetes]
+    wide = [wide_multiprocess, wide_fresh_processes, wide_kubernetes]
+    return [one_op, chain, chain_multiprocess, *rows, *wide, lines]

@@ -149,6 +149,7 @@ class Ledger:
             subject=run_id,
             time=self._clock(),
             traceparent=None if launch is None else launch.traceparent,
+            word=self._word,
         )
         await self._streams.publish(message, expected_last=after)
 
