@@ -76,7 +76,7 @@ def in_cluster(repeat: int) -> None:
     with kube.new_namespace("dagwire-bench") as namespace:
         release = Release(namespace)
         namespace.kubectl("create", "configmap", CODE, f"--from-file=repo.py={REPO}")
-        release.upgrade(VALUES)
+        release.upgrade({**VALUES, "image": {"tag": kube.IMAGE_TAG}})
         with release.dagit() as client:
             measure(client, repeat, "in a cluster of one node")
 
