@@ -27,7 +27,8 @@ _REQUEST_SECONDS: Final = 10.0
 CONNECT_SECONDS: Final = 5.0
 _LIMITS: Final = aiohttp.ClientTimeout(total=_REQUEST_SECONDS, sock_connect=CONNECT_SECONDS)
 _PATIENCE_SECONDS: Final = 30.0
-"""How long a request is held back altogether because the server asks for patience."""
+"""How long a request is held back altogether because the server asks for patience, and how long at one time."""
+_LEAST_PAUSE_SECONDS: Final = 0.1
 _UNAUTHORIZED: Final = 401
 _TOO_MANY: Final = 429
 _FAILURE: Final = 400
@@ -152,6 +153,6 @@ def _retry_after(answer: aiohttp.ClientResponse, refusal: ApiRefusedError) -> fl
     """Return how long the server asks to wait, in seconds."""
     given = answer.headers.get("Retry-After") or refusal.details.get("retryAfterSeconds") or 1
     try:
-        return max(0.1, float(given))
+        return min(max(_LEAST_PAUSE_SECONDS, float(given)), _PATIENCE_SECONDS)
     except ValueError:  # a date
         return 1.0
