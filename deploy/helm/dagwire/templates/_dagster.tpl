@@ -1,8 +1,8 @@
 {{/* Values written for Dagster's chart: by the table in files/dagster.yaml each of its keys becomes one of ours, is
 told in the notes as ignored, or is refused; all refusals are one message. Changes .Values in place. */}}
 {{- define "dagwire.dagster" -}}
-{{- $refused := list -}}{{- $ignored := list -}}
 {{- include "dagwire.dagster.ownImages" . -}}
+{{- $refused := list -}}{{- $ignored := .Values.ignoredKeys | default list -}}
 {{- range $entry := .Files.Get "files/dagster.yaml" | fromYamlArray -}}
   {{- $parts := splitList "[]." $entry.key -}}
   {{- $roots := list $.Values -}}{{- $path := splitList "." (last $parts) -}}
@@ -57,7 +57,10 @@ told in the notes as ignored, or is refused; all refusals are one message. Chang
 {{/* Dagit is not in Dagster's image, and does not answer at the paths of its probes. */}}
 {{- define "dagwire.dagster.ownImages" -}}
 {{- range $web := list .Values.dagsterWebserver .Values.dagit -}}
-  {{- if contains "dagster" (toString (($web).image | default dict).repository) }}{{ $_ := unset $web "image" }}{{ end -}}
+  {{- if regexMatch "(^|/)(dagster|dagit)[^/]*$" (toString (($web).image | default dict).repository) -}}
+    {{- $_ := unset $web "image" -}}
+    {{- $_ := set $.Values "ignoredKeys" (list "dagit.image: it is one of Dagster's; all services have the image of `image`") -}}
+  {{- end -}}
   {{- range $probe := list "startupProbe" "readinessProbe" "livenessProbe" -}}
     {{- $check := toJson (get ($web | default dict) $probe) -}}
     {{- if or (contains "/server_info" $check) (contains "/dagit_info" $check) }}{{ $_ := unset $web $probe }}{{ end -}}

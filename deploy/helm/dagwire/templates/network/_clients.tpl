@@ -12,5 +12,6 @@ addresses from outside the cluster along. JSON. */}}
 {{- if ne .Values.dagit.service.type "ClusterIP" -}}
 {{- $clients = concat $clients (list (dict "ipBlock" (dict "cidr" "0.0.0.0/0")) (dict "ipBlock" (dict "cidr" "::/0"))) -}}
 {{- end -}}
-{{- toJson (.Values.networkPolicy.dagitFrom | default $clients) -}}
+{{- $test := include "dagwire.peers" (dict "root" . "components" (list "test")) | fromJson -}}
+{{- toJson (ternary (append .Values.networkPolicy.dagitFrom $test) $clients (gt (len .Values.networkPolicy.dagitFrom) 0)) -}}
 {{- end -}}
