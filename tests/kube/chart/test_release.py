@@ -104,7 +104,7 @@ def test_what_was_is_still_there_after_uninstalling_and_installing_again(release
     path = f"/schedules/weather/weather/{schedule['name']}"
     release.ask("POST", f"{path}/{'stop' if switched == 'STOPPED' else 'start'}", json={})
     release.namespace.helm("uninstall", release.name, "--wait")
-    assert not release.namespace.objects("pods", "component=nats")
+    release.namespace.wait("delete", "pods", "-l", "component in (nats, postgresql)", seconds=SECONDS)
     kept = {one["metadata"]["name"] for one in release.namespace.objects("persistentvolumeclaims")}
     assert kept == {"data-dagwire-nats-0", "data-dagwire-postgresql-0"}
     release.upgrade(EXAMPLE)

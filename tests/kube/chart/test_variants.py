@@ -13,7 +13,10 @@ SECONDS = 60.0
 
 
 def streams(namespace, pod):
-    """Every stream that a server knows: its replicas, its leader, and whether all of them are current."""
+    """Every stream that a server knows: its replicas, its leader, and whether that says that all of them are current.
+
+    Only a stream's leader knows how far the others are.
+    """
     with namespace.forwarded(f"pod/{pod}", 8222) as port:
         query = {"streams": "true", "config": "true", "accounts": "true"}
         found = httpx.get(f"http://127.0.0.1:{port}/jsz", params=query, timeout=10).raise_for_status().json()
@@ -22,7 +25,7 @@ def streams(namespace, pod):
         one["name"]: (
             one["config"]["num_replicas"],
             one["cluster"]["leader"],
-            all(peer["current"] for peer in one["cluster"].get("replicas") or []),
+            one["cluster"]["leader"] != pod or all(peer["current"] for peer in one["cluster"]["replicas"]),
         )
         for one in details
     }
