@@ -4,10 +4,11 @@ import json
 import time
 
 import pytest
+import yaml
 from support import chart
 from support.kube import CommandFailedError
 from support.probing import reachable
-from support.release import EXAMPLE, Release
+from support.release import CHART, EXAMPLE, Release
 
 pytestmark = pytest.mark.xdist_group("chart")
 
@@ -94,6 +95,26 @@ def test_helm_test_names_the_code_location_that_does_not_load(release):
     release.upgrade(EXAMPLE)
     wait_until_weather_is(release, "LOADED")
     release.namespace.helm("test", release.name)
+
+
+def test_a_location_is_never_without_a_server_while_its_code_is_replaced(release):
+    def servers():
+        return {pod["metadata"]["name"] for pod in release.namespace.objects("pods", "component=user-code")}
+
+    before = servers()
+    changed = {**EXAMPLE["userDeployments"][0], "labels": {"changed": "yes"}}
+    content = yaml.safe_dump({**EXAMPLE, "userDeployments": [changed]})
+    release.namespace.helm("upgrade", release.name, str(CHART), "-f", "-", input_text=content)
+    deadline = time.monotonic() + SECONDS
+    while before & servers():
+        assert ready_endpoints(release.namespace, "weather"), "no code server is ready"
+        assert time.monotonic() < deadline, servers()
+    release.ask("POST", "/jobs/weather/weather/weather_report/validate", json={})
+
+
+def ready_endpoints(namespace, service):
+    slices = namespace.objects("endpointslices", f"kubernetes.io/service-name={service}")
+    return [address for one in slices for address in one["endpoints"] or [] if address["conditions"]["ready"]]
 
 
 def test_what_was_is_still_there_after_uninstalling_and_installing_again(release):
