@@ -1,4 +1,4 @@
-"""Releases that are not the default: three NATS servers, user code by itself, stores of somebody else."""
+"""Releases that are not the default: three NATS servers, user code alone, stores elsewhere, Dagster's values."""
 
 import time
 
@@ -93,3 +93,25 @@ def test_stores_of_another_release_are_external_ones(namespace):
     release.upgrade({**EXAMPLE, "nats": nats, "postgresql": postgresql})
     namespace.helm("test", release.name)
     assert release.follow(release.launch(key="external"))[0] == "SUCCESS"
+
+
+def test_values_of_dagsters_chart_install_and_run(namespace):
+    image = {"repository": "docker.io/dagster/dagster-celery-k8s", "tag": None, "pullPolicy": "Always"}
+    code = {**EXAMPLE["userDeployments"][0], "env": {"REGION": "north"}, "port": 3030}
+    launcher = {"loadInclusterConfig": True, "envVars": ["A=b"], "imagePullPolicy": "IfNotPresent"}
+    values = {
+        "image": EXAMPLE["image"],
+        "dagsterWebserver": {"image": image, "readinessProbe": {"httpGet": {"path": "/server_info", "port": 80}}},
+        "dagster-user-deployments": {"enabled": True, "enableSubchart": True, "deployments": [code]},
+        "runLauncher": {"type": "K8sRunLauncher", "config": {"k8sRunLauncher": launcher}},
+        "postgresql": {"enabled": True, "postgresqlUsername": "test", "postgresqlPassword": "te/st@ 1"},
+        "generatePostgresqlPasswordSecret": True,
+        "dagsterDaemon": {"enabled": True, "image": image, "heartbeatTolerance": 300},
+    }
+    release = Release(namespace)
+    release.upgrade(values)
+    namespace.helm("test", release.name)
+    assert release.follow(release.launch(key="from dagster"))[0] == "SUCCESS"
+    (pod,) = namespace.objects("pods", "component=run-worker")
+    env = {one["name"]: one.get("value") for one in pod["spec"]["containers"][0]["env"]}
+    assert (env["A"], env["REGION"]) == ("b", "north")
