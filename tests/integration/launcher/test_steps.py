@@ -5,7 +5,10 @@ import signal
 
 import psutil
 import pytest
-from support.launching import cancel_run, location, request_run, said, serve, until, until_said
+from dagwire_shared.addresses import nats_address
+from dagwire_shared.jetstream import provision
+from support.credentials import PASSWORDS, SECRET, as_user, guarded_server
+from support.launching import cancel_run, launchers, location, request_run, said, serve, until, until_said
 from support.stepcode import STEP_CODE
 
 
@@ -147,3 +150,37 @@ async def test_an_end_that_came_while_no_launcher_was_there_is_told_by_the_next_
     one.start()
     (failed,) = of(await until_said(bus, run_id), "step.failed")
     assert failed.data["cause"] == "worker_lost"
+
+
+@pytest.fixture
+async def guarded(tmp_path):
+    """A bus where each worker has a credential of its run's own, a launcher that answers for them, and its client."""
+    async with (
+        guarded_server(tmp_path) as server,
+        as_user(server, "launcher") as bus,
+        as_user(server, "scheduler") as scheduler,
+    ):
+        await provision(bus)
+        await serve(scheduler, location(tmp_path / "code", code=STEP_CODE))
+        settings = {"credential_secret": SECRET, "worker_nats_url": server.url}
+        url = nats_address(server.url, user="launcher", password=PASSWORDS["launcher"])
+        async with launchers(url, tmp_path) as make:
+            make(**settings)
+            async with as_user(server, "client") as client:
+                yield client
+
+
+@pytest.mark.parametrize("is_killed", [False, True], ids=["to its end", "until it is killed"])
+async def test_with_its_runs_credential_a_step_talks_and_is_told_of(guarded, tmp_path, is_killed):
+    tags = {"journal": str(tmp_path / "journal"), "file": str(tmp_path / "go")}
+    run_id = await request_run(guarded, "credentials", "waiting", tags=tags)
+    pid = await step_pid(guarded, run_id)
+    if is_killed:
+        os.kill(pid, signal.SIGKILL)
+    else:
+        (tmp_path / "go").touch()
+    events = await until_said(guarded, run_id)
+    if is_killed:
+        assert of(events, "step.failed")[0].data["cause"] == "worker_lost"
+    else:
+        assert events[-1].type == "dagwire.run.succeeded"
