@@ -124,7 +124,7 @@ class JobDefinition:
 
     def merged_config(self, run_config: AnyRunConfig = None, preset: str | None = None) -> dict[str, Any]:
         """Return the job's own config, the preset's and ``run_config`` laid over each other, unchecked."""
-        merged = self.config
+        merged = merge_config(self.executor_def.run_config, self.config)
         if preset is not None:
             if preset not in self.presets:
                 known = ", ".join(self.presets) or "none"

@@ -1,5 +1,6 @@
 """A bus in the cluster for all of these tests, and for each a namespace with steps' code and a volume they share."""
 
+import copy
 import textwrap
 from collections.abc import AsyncIterator, Iterator
 
@@ -37,29 +38,13 @@ def fan():
 
 @op
 def wait_for_file(context):
-    with open(f"/var/lib/dagwire/storage/{context.run_id}.journal", "a") as journal:
-        journal.write(f"{os.uname().nodename}\\n")
     print("waiting", flush=True)
     while not os.path.exists(f"/var/lib/dagwire/storage/{context.run_id}.go"):
         time.sleep(0.05)
 
-@op
-def let_go(context):
-    open(f"/var/lib/dagwire/storage/{context.run_id}.go", "w").close()
-
 @job(executor_def=kubernetes_executor)
 def waiting():
     wait_for_file()
-
-@op
-def read_journal(context):
-    with open(f"/var/lib/dagwire/storage/{context.run_id}.journal") as journal:
-        context.log.info("began: %s", len(journal.read().split()))
-
-@job(executor_def=kubernetes_executor)
-def begun_once():
-    wait_for_file()
-    read_journal()
 
 @op(tags={"dagwire/kubernetes": {"resources": {"limits": {"memory": "120Mi"}}}})
 def eat():
@@ -130,4 +115,4 @@ async def stage(bus: JetStreamBus, namespace: Namespace, addresses: Addresses) -
         },
     )
     await serve(bus, place)
-    return Stage(bus, namespace, addresses, place, layer=dict(SHARED_LAYER))
+    return Stage(bus, namespace, addresses, place, layer=copy.deepcopy(SHARED_LAYER))

@@ -16,6 +16,8 @@ from dagwire import (
     RunConfig,
     graph,
     job,
+    k8s_job_executor,
+    kubernetes_executor,
     multiprocess_executor,
     op,
     resource,
@@ -412,6 +414,9 @@ def test_an_executor_may_have_other_defaults():
         add.alias("a")(load())
 
     assert j.default_run_config()["execution"] == {"config": {"max_concurrent": 2, "reuse_processes": True}}
+    config = {"ops": {"load": {"config": {"station": "a"}}}, "execution": {"config": {"reuse_processes": False}}}
+    chosen = j.resolve_config(config).execution
+    assert (chosen.limit, chosen.reuse_processes) == (2, False)
 
 
 def test_a_value_that_json_cannot_express_is_a_fault():
@@ -428,3 +433,43 @@ def test_a_field_of_a_config_schema_needs_a_type_that_has_a_schema():
 
         @op(config_schema={"thing": object.__subclasses__})
         def f(context): ...
+
+
+@op
+def idle():
+    pass
+
+
+def test_the_kubernetes_executor_takes_the_fields_that_moved_code_sets():
+    @job(
+        executor_def=k8s_job_executor.configured(
+            {"job_image": "example:1", "env_vars": ["A=b=c"], "step_k8s_config": {"labels": {"team": "a"}}}
+        )
+    )
+    def j():
+        idle()
+
+    execution = j.resolve_config({"execution": {"config": {"max_concurrent": 3}}}).execution
+    assert execution.limit == 3
+    assert execution.step_k8s_config == {
+        "image": "example:1",
+        "env": [{"name": "A", "value": "b=c"}],
+        "labels": {"team": "a"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [({"env_vars": ["HOME"]}, "write HOME=value"), ({"retries": {}}, "retries"), ({"max_concurrent": -1}, "greater")],
+)
+def test_what_the_kubernetes_executor_does_not_take_is_named(config, words):
+    with pytest.raises(ValueError, match=words):
+        kubernetes_executor.configured(config)
+
+
+def test_the_kubernetes_executor_limits_nothing_by_itself():
+    @job(executor_def=kubernetes_executor)
+    def j():
+        idle()
+
+    assert j.resolve_config().execution.limit is None
