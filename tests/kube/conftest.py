@@ -1,7 +1,12 @@
 """A real cluster, that of ``$KUBECONFIG``, with the images of ``make images`` loaded into it."""
 
+from collections.abc import AsyncIterator, Iterator
+
 import pytest
-from support import kube
+from dagwire_shared.jetstream import JetStreamBus, connect
+from support import kube, kubelaunch
+from support.buses import fresh
+from support.kubelaunch import Addresses
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -23,3 +28,18 @@ def module_namespace(cluster):
     """The same for the tests of one module together."""
     with kube.new_namespace() as namespace:
         yield namespace
+
+
+@pytest.fixture(scope="session")
+def addresses(cluster: None) -> Iterator[Addresses]:
+    """A NATS server in the cluster that pods and tests reach, for launchers outside of any release."""
+    with kube.new_namespace("dagwire-test-bus") as namespace, kubelaunch.bus_in(namespace) as found:
+        yield found
+
+
+@pytest.fixture
+async def bus(addresses: Addresses) -> AsyncIterator[JetStreamBus]:
+    """The bus with nothing on it."""
+    await fresh(addresses)
+    async with connect(addresses.url, name="test") as connection:
+        yield connection

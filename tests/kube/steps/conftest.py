@@ -1,14 +1,12 @@
-"""A bus in the cluster for all of these tests, and for each a namespace with steps' code and a volume they share."""
+"""For each test a namespace of its own, with steps' code and a volume that they share."""
 
 import copy
 import textwrap
-from collections.abc import AsyncIterator, Iterator
 
 import pytest
-from dagwire_shared.jetstream import JetStreamBus, connect
+from dagwire_shared.jetstream import JetStreamBus
 from support import kubelaunch
-from support.buses import fresh
-from support.kube import Namespace, new_namespace
+from support.kube import Namespace
 from support.kubelaunch import LAYER, Addresses, Stage
 from support.launching import serve
 
@@ -79,21 +77,6 @@ SHARED_LAYER = {
     "volumes": [*LAYER["volumes"], {"name": "outputs", "persistentVolumeClaim": {"claimName": "outputs"}}],
     "volumeMounts": [*LAYER["volumeMounts"], {"name": "outputs", "mountPath": STORAGE}],
 }
-
-
-@pytest.fixture(scope="session")
-def addresses(cluster: None) -> Iterator[Addresses]:
-    """A NATS server that pods and tests reach."""
-    with new_namespace("dagwire-test-bus") as namespace, kubelaunch.bus_in(namespace) as found:
-        yield found
-
-
-@pytest.fixture
-async def bus(addresses: Addresses) -> AsyncIterator[JetStreamBus]:
-    """The bus with nothing on it."""
-    await fresh(addresses)
-    async with connect(addresses.url, name="test") as connection:
-        yield connection
 
 
 @pytest.fixture
