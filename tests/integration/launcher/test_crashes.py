@@ -7,6 +7,7 @@ import signal
 import pytest
 from dagwire_launcher import procfs
 from support.launching import (
+    TERMINAL,
     cancel_run,
     counts,
     location,
@@ -207,9 +208,8 @@ async def test_a_running_run_is_canceled(bus, launcher, tmp_path):
     await until_said(bus, run_id, lambda event: event.data.get("message") == "waiting")
     await cancel_run(bus, run_id)
     await until_said(bus, run_id, "dagwire.run.canceled")
-    types = await types_said(bus, run_id)
-    assert types[-1] == "dagwire.run.canceled"
-    assert times(await said(bus, run_id), "run.dropped") == 0
+    # The worker hears its order by itself, and may have ended before the launcher says that the order was taken.
+    assert [type_ for type_ in await types_said(bus, run_id) if type_ in TERMINAL] == ["dagwire.run.canceled"]
 
 
 async def test_a_run_that_ignores_its_order_is_killed_also_by_a_launcher_that_came_later(bus, launcher):
