@@ -20,7 +20,7 @@ from support.nats import NatsServer, free_port, nats_server
 USERS = 'authorization { users: [ { user: "dagwire", password: "right" } ] }'
 
 
-async def test_no_server_is_said_before_the_deadline():
+async def test_no_server_is_said_before_the_deadline_and_once(caplog: pytest.LogCaptureFixture):
     port = free_port()
     loop = asyncio.get_running_loop()
     began = loop.time()
@@ -30,6 +30,7 @@ async def test_no_server_is_said_before_the_deadline():
             pass
 
     assert loop.time() - began < 2
+    assert not [record for record in caplog.records if record.levelname == "WARNING"]
 
 
 async def test_a_server_that_comes_within_the_deadline_is_waited_for(tmp_path: Path):

@@ -216,7 +216,8 @@ class Link:
             await self._on_refused(text)
         elif self.connected and not isinstance(error, _LOSSES) and self._worth_telling(text):
             log.warning("bus error", extra={"bus": self.address, "cause": repr(error)})
-        elif not self._reached and self._has_waited():
+        elif self._opened and not self._reached and self._has_waited():
+            # Who has a deadline is told by an error.
             log.warning("bus not there yet, waiting for it", extra={"bus": self.address, "cause": repr(error)})
         else:
             log.debug("bus unreachable", extra={"bus": self.address, "cause": repr(error)})
