@@ -99,7 +99,8 @@ def test_helm_test_names_the_code_location_that_does_not_load(release):
 
 def test_a_location_is_never_without_a_server_while_its_code_is_replaced(release):
     def servers():
-        return {pod["metadata"]["name"] for pod in release.namespace.objects("pods", "component=user-code")}
+        pods = release.namespace.objects("pods", "component=user-code,app.kubernetes.io/managed-by=Helm")
+        return {pod["metadata"]["name"] for pod in pods}
 
     before = servers()
     changed = {**EXAMPLE["userDeployments"][0], "labels": {"changed": "yes"}}
