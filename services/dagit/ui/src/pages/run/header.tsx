@@ -66,7 +66,7 @@ function Facts({ head }: { head: Head }) {
         </dd>
       </div>
       <div>
-        <dt title="From the queue until its worker spoke">Started after</dt>
+        <dt title="From the queue until its worker spoke">{head.started_at ? "Started after" : "Waited"}</dt>
         <dd>
           <Elapsed from={head.queued_at} to={head.started_at ?? head.ended_at} />
         </dd>
