@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 CONNECT_SECONDS: Final = 3.0
 POOL_SIZE: Final = 8
 
-_BROKEN: Final = (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError)
+_BROKEN: Final = (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 """The connection is gone, or could not be made."""
 _BUSY: Final = (
     TimeoutError,

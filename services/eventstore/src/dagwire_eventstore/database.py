@@ -15,7 +15,14 @@ from dagwire_eventstore.rights import WRITER, Role
 
 log = logging.getLogger(__name__)
 
-UNAVAILABLE: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+UNAVAILABLE: Final = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    # What asyncpg says of a connection that breaks while it is being prepared for the next statement.
+    asyncpg.InternalClientError,
+    OSError,
+    TimeoutError,
+)
 """Errors after which the same may succeed on a new connection."""
 REFUSED: Final = (
     asyncpg.DataError,
