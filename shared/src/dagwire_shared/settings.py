@@ -138,7 +138,8 @@ def variable_of(settings_class: type[BaseSettings], field: str) -> str:
 def _describe(cls: type[BaseSettings], place: tuple[int | str, ...], message: str, kind: str) -> str:
     if not place:
         return redact(message)
-    name = variable_of(cls, str(place[0]))
+    # A field with a variable of its own name is called by that.
+    name = variable_of(cls, str(place[0])) if place[0] in cls.model_fields else str(place[0])
     inner = "".join(f"[{part}]" for part in place[1:])
     field = cls.model_fields.get(str(place[0]))
     meaning = (field.description or "").split("\n\n")[0].replace("\n", " ") if field is not None else ""

@@ -159,3 +159,12 @@ def test_secrets_that_cannot_be_read_are_an_error_and_not_passed_over(secrets, e
     environment.setenv("DAGWIRE_SECRETS_DIRECTORY", str(secrets / "nowhere"))
     with pytest.raises(SettingsError, match=r"DAGWIRE_SECRETS_DIRECTORY: .*nowhere cannot be read"):
         Settings.load()
+
+
+def test_a_field_with_a_variable_of_its_own_is_called_by_that():
+    class Shared(ServiceSettings):
+        model_config = SettingsConfigDict(env_prefix="DAGWIRE_DEMO_")
+        secret: str = Field(validation_alias="DAGWIRE_OTHER_SECRET")
+
+    with pytest.raises(SettingsError, match=r"\n  DAGWIRE_OTHER_SECRET: is not set"):
+        Shared.load()

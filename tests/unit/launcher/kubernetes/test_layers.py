@@ -85,6 +85,7 @@ def test_a_wrong_file_is_refused_with_what_is_wrong_in_it(tmp_path, text, fault)
     with pytest.raises(SettingsError) as caught:
         RunConfig.read(file)
     assert fault in str(caught.value)
+    assert str(file) in str(caught.value)
 
 
 def test_what_is_safe_is_a_part_of_what_there_is():

@@ -52,6 +52,10 @@ class _File(BaseModel):
     allow: list[str] | Literal["*"] = list(SAFE)
 
 
+class InvalidRunConfigError(SettingsError):
+    """Correct the places that the message names, then start the launcher again."""
+
+
 class RunConfig:
     """The operator's layers, and what they allow user code."""
 
@@ -59,20 +63,20 @@ class RunConfig:
         """Take the content of the ``kubernetes`` section of the launcher's file.
 
         Raises:
-            SettingsError: it is not valid; the message names every fault.
+            InvalidRunConfigError: it is not valid; the message names every fault.
         """
         try:
             file = _File.model_validate(value or {})
         except ValidationError as error:
             wrong = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
-            raise _settings_error(wrong) from error
+            raise _invalid(wrong) from error
         faults: list[str] = []
         self._default = _read("default", file.default, faults)
         self._locations = {name: _read(f"locations.{name}", layer, faults) for name, layer in file.locations.items()}
         self._allowed = frozenset(FIELDS if file.allow == "*" else map(to_camel, file.allow))
         faults += [f"allow: there is no field {name}" for name in sorted(self._allowed - set(FIELDS))]
         if faults:
-            raise _settings_error(faults)
+            raise _invalid(faults)
         self._resolved = lru_cache(_CACHED)(self._resolve)
 
     @classmethod
@@ -82,7 +86,10 @@ class RunConfig:
         Raises:
             SettingsError: it cannot be read, or is not valid.
         """
-        return cls(read_section(file, _SECTION))
+        try:
+            return cls(read_section(file, _SECTION))
+        except InvalidRunConfigError as error:
+            raise SettingsError(f"the run config {file} is wrong, in its section {_SECTION}:\n{error}") from error
 
     def of(self, order: WorkerOrder) -> PodConfig:
         """Return what all layers together say of a worker's pod.
@@ -134,8 +141,8 @@ class RunConfig:
         return said
 
 
-def _settings_error(faults: Sequence[str]) -> SettingsError:
-    return SettingsError("wrong run config:\n" + "\n".join(f"  {fault}" for fault in faults))
+def _invalid(faults: Sequence[str]) -> InvalidRunConfigError:
+    return InvalidRunConfigError("\n".join(f"  {fault}" for fault in faults))
 
 
 def _read(place: str, layer: Mapping[str, Any], faults: list[str]) -> PodConfig:
